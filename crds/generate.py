@@ -1,0 +1,137 @@
+"""Writes crds/celeryapps.yaml: celeryapps.source.yaml with Kubernetes' own types in full.
+
+`python crds/generate.py OPENAPI_DIR`, where OPENAPI_DIR holds the API server's OpenAPI v3 documents as the source of
+Kubernetes has them (api/openapi-spec/v3).
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from render import emit, schema
+
+Json = dict[str, Any]
+
+DOCUMENTS = ("api__v1", "apis__autoscaling__v2", "apis__networking.k8s.io__v1")
+
+LABELS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
+INT_OR_STRING: Json = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+# controller-gen's, but for the exponent, which it allows a fraction that no quantity has (1e1.5)
+QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]{1,2}))?$"
+WELL_KNOWN: dict[str, Json] = {
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": INT_OR_STRING | {"maxLength": 64, "pattern": QUANTITY},
+    # ObjectMeta inside a pod is that of a volumeClaimTemplate, where core/v1 takes only these two.
+    "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {
+        "type": "object",
+        "properties": {"labels": LABELS, "annotations": LABELS},
+    },
+}
+
+KEPT = (
+    *("type", "format", "default", "required", "properties", "items", "additionalProperties"),
+    *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"),
+)
+DROPPED = {
+    "description",  # with them the CRD passes 256 KiB, all that kubectl apply can keep in its annotation
+    "enum",  # published by a running server only; the next Kubernetes adds values, and core/v1 judges them anyway
+    *("x-kubernetes-group-version-kind", "x-kubernetes-unions"),  # no part of a CRD
+    *("x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"),
+}
+
+
+def expand(source: Json, openapi: Mapping[str, Json]) -> Json:
+    """Return the CRD: the source with every x-include and x-expand replaced by what it names."""
+    types = {name: node for document in openapi.values() for name, node in document["components"]["schemas"].items()}
+    crd = {key: value for key, value in source.items() if key != "x-blocks"}
+    return dict(_expanded(crd, source.get("x-blocks", {}), types))
+
+
+def _expanded(node: Any, blocks: Json, types: Json) -> Any:
+    if isinstance(node, list):
+        return [_expanded(item, blocks, types) for item in node]
+    if not isinstance(node, dict):
+        return node
+    own = {key: _expanded(value, blocks, types) for key, value in node.items() if key not in ("x-include", "x-expand")}
+    result: Json = {}
+    for key, value in node.items():
+        if key == "x-include":
+            for block in [value] if isinstance(value, str) else value:
+                result |= _expanded(blocks[block], blocks, types)
+        elif key == "x-expand":
+            result |= _merged(_named(value, types), own)
+        else:
+            result.setdefault(key, own[key])
+    return result
+
+
+def _merged(base: Json, over: Json) -> Json:
+    """Return the base with the other laid over it, objects field by field."""
+    deep = {
+        key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in over.items()
+    }
+    return base | deep
+
+
+def _named(name: str, types: Json) -> Json:
+    """Return the schema of a type (`io.k8s.api.core.v1.Affinity`) or of its property (`….PodSpec.tolerations`)."""
+    words = name.split(".")
+    cut = next((cut for cut in range(len(words), 0, -1) if ".".join(words[:cut]) in types), None)
+    if cut is None:
+        raise LookupError(f"x-expand: {name} is not in the OpenAPI")
+    start = _embedded({"$ref": ".".join(words[:cut])}, types)
+    return reduce(lambda node, word: node["properties"][word], words[cut:], start)
+
+
+def _embedded(node: Json, types: Json, within: tuple[str, ...] = ()) -> Json:
+    """Return an OpenAPI schema as a CRD takes it: in one piece, without what a CRD may not have or need not say."""
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        if name in within:
+            raise RecursionError(f"{' > '.join((*within, name))}: a CRD cannot hold a type that contains itself")
+        return WELL_KNOWN.get(name) or _embedded(types[name], types, (*within, name))
+    if "allOf" in node:
+        [only] = node["allOf"]
+        beside = {key: value for key, value in node.items() if key != "allOf"}
+        return _embedded(only, types, within) | _embedded(beside, types, within)
+    if unknown := node.keys() - DROPPED - set(KEPT):
+        raise ValueError(f"{' > '.join(within)}: cannot take {', '.join(sorted(unknown))} into a CRD")
+    return {key: _kept(key, node, types, within) for key in KEPT if key in node}
+
+
+def _kept(key: str, node: Json, types: Json, within: tuple[str, ...]) -> Any:
+    value = node[key]
+    if key == "properties":
+        fields = {name: _embedded(field, types, within) for name, field in value.items()}
+        return {name: _field(field, required=name in node.get("required", ())) for name, field in fields.items()}
+    if key not in ("items", "additionalProperties"):
+        return value
+    inner = _field(_embedded(value, types, within), required=False)
+    return _keyed(inner, node.get("x-kubernetes-list-map-keys", ()))
+
+
+def _field(field: Json, *, required: bool) -> Json:
+    """Return the field, with its default only when that says something: Go's zero values do not."""
+    says_nothing = required or field.get("default") in ("", 0, {})
+    return {key: value for key, value in field.items() if not (key == "default" and says_nothing)}
+
+
+def _keyed(items: Json, keys: Iterable[str]) -> Json:
+    """Return the items of a list with each of its map keys defaulted or required, as the API server demands."""
+    undefaulted = (key for key in keys if "default" not in items["properties"][key])
+    required = [*dict.fromkeys([*items.get("required", ()), *undefaulted])]
+    return items | {"required": required} if required else items
+
+
+if __name__ == "__main__":
+    here = Path(__file__).parent
+    documents = {name: json.loads((Path(sys.argv[1]) / f"{name}_openapi.json").read_text()) for name in DOCUMENTS}
+    handwritten = YAML(typ="safe", pure=True).load(here / "celeryapps.source.yaml")
+    text = schema.NOTICE + emit.stream([expand(handwritten, documents)])
+    (here / "celeryapps.yaml").write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""A CeleryApp document in, Kubernetes objects out."""

@@ -1,0 +1,42 @@
+"""What can be wrong, as values.
+
+InvalidInput   one or more problems in what the user wrote; raised once, at the border, with all of them
+UnsafeOutput   the output folder cannot be written, or holds files that are not ours
+"""
+
+from typing import NamedTuple
+
+Path = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """One thing to mend: where (file, line, path in the document) and what to write instead.
+
+    Lines count from 1; 0 is the file as a whole.
+    """
+
+    source: str
+    line: int
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        """Return `app.yaml:12: spec.workers[0].concurency: message`, without a path for the document as a whole."""
+        where = f"{self.source}:{self.line}" if self.line else self.source
+        return ": ".join(filter(None, [where, dotted(self.path), self.message]))
+
+
+class InvalidInput(Exception):  # noqa: N818 (says what it is; "InvalidInputError" says it twice)
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class UnsafeOutput(Exception):  # noqa: N818 (likewise)
+    """Its message names the path and says what to do."""
+
+
+def dotted(path: Path) -> str:
+    """Return the path as the API server writes it: `spec.workers[0].queues[1]`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")

@@ -1,0 +1,56 @@
+"""Names that are more than one file's business: labels, paths in the pods, and what is named after the app."""
+
+API_VERSION = "celeryproject.org/v1alpha1"
+KIND = "CeleryApp"
+
+APP_LABEL = "celeryproject.org/app"
+COMPONENT_LABEL = "celeryproject.org/component"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "celery-render"
+KEDA_PAUSED_ANNOTATION = "autoscaling.keda.sh/paused"
+
+WORKER_CONTAINER = "worker"
+BEAT = "beat"
+FLOWER = "flower"
+PROBE = "probe"
+BROKER = "broker"
+
+STATE_PATH = "/var/run/celery"
+"""Where a worker leaves its heartbeat; `in_pod/celery_heartbeat.py` and `celery_check.py` say so too."""
+PROBE_PATH = "/etc/celery-probe"
+HEARTBEAT_MODULE = "celery_heartbeat"
+HEARTBEAT_FILE = "celery_heartbeat.py"
+CHECK_FILE = "celery_check.py"
+BEAT_DATA_PATH = "/var/lib/celery"
+FLOWER_DATA_PATH = "/var/lib/flower"
+
+BROKER_URL_ENV = "CELERY_BROKER_URL"
+RESULT_BACKEND_ENV = "CELERY_RESULT_BACKEND"
+
+
+def derived(app: str, component: str) -> str:
+    """Return the name of a child: `shop-mail`."""
+    return f"{app}-{component}"
+
+
+def selector(app: str, component: str) -> dict[str, str]:
+    """Return the labels that tell a component's pods from all others. A Deployment can never change them."""
+    return {APP_LABEL: app, COMPONENT_LABEL: component}
+
+
+def pod_labels(app: str, component: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "celery",
+        "app.kubernetes.io/instance": app,
+        "app.kubernetes.io/component": component,
+        **selector(app, component),
+    }
+
+
+def labels(app: str, component: str) -> dict[str, str]:
+    return {**pod_labels(app, component), MANAGED_BY_LABEL: MANAGED_BY}
+
+
+def nodename(component: str) -> str:
+    """Return the Celery node name; Celery puts the pod's name in place of %h."""
+    return f"{component}@%h"

@@ -1,0 +1,97 @@
+"""How a value, and what should stand in its place, is said in a line. Pure."""
+
+import json
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+TYPES = {
+    "object": "an object (key: value)",
+    "array": "a list",
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+}
+PATTERNS = {
+    "^[!-~]+$": "must be ASCII without spaces",
+    "^[1-9][0-9]*(Ki|Mi|Gi|k|M|G)$": "must be a whole number with a unit such as 200Mi",
+    "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$": "must be letters, digits and - _ . in between",
+    "^auto$": "must be an integer or auto",
+    "^[0-9]{1,4}%$": "must be an integer or a percentage such as 25%",
+    "^(100|[0-9]{1,2})%$": "must be an integer or a percentage such as 25%",
+    r"^5\.(0|[1-9][0-9]?)(\.[0-9]+)?$": 'must be a version of Celery 5 such as "5.5"',
+    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*)?$": (
+        "must be a module, or module:attribute such as shop.celery:app"
+    ),
+    "^[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?$": (
+        "must be a class such as django_celery_beat.schedulers:DatabaseScheduler"
+    ),
+    "^[a-z]([-a-z0-9]*[a-z0-9])?$": "must be lower-case letters, digits and dashes and begin with a letter",
+    "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$": "must be lower-case letters, digits and dashes",
+    "^[A-Za-z0-9_.:/@#{}+~-]+$": "must be letters, digits and . _ : / @ # { } + ~ - (one queue, no comma)",
+    "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$": "must be a path such as flower or tools/flower, without a slash at its ends",
+    "^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}([.][0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2})$": (
+        "must be a time such as 2026-11-23T08:30:00Z"
+    ),
+    "^https?://[!-~]+$": "must be a URL such as https://flower.example.com/login",
+    r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
+        "must be a host name such as flower.example.com"
+    ),
+}
+QUANTITY = "[KMGTPE]i"
+LABEL = "[-A-Za-z0-9_.]{0,61}"
+ONE_LINE = 80
+
+
+def described(value: Any) -> str:
+    """Return the value in a few words: `the string "4"`."""
+    if value is None or isinstance(value, dict | list):
+        return "null" if value is None else "a list" if isinstance(value, list) else "an object"
+    name = {str: "string", bool: "boolean", int: "integer"}.get(type(value), "number")
+    return f"the {name} {short(value)}"
+
+
+def short(value: Any) -> str:
+    """Return the value as JSON, cut where it would fill the line."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= ONE_LINE else f"{text[: ONE_LINE - 1]}…"
+
+
+def wanted(pattern: str) -> str:
+    """Return in words what the pattern asks for."""
+    if QUANTITY in pattern:
+        return "must be a quantity such as 500m, 1.5 or 256Mi"
+    if LABEL in pattern:
+        return "must be letters, digits and - _ . (63 at most)" + (", one prefix/ before it" if "/" in pattern else "")
+    return PATTERNS.get(pattern, f"must match {pattern}")
+
+
+def instead(name: str, value: Any) -> str:
+    """Return what to write where a value of this type was expected, when that is plain."""
+    if name == "string" and isinstance(value, int | float):
+        return f': write "{json.dumps(value)}" in quotes'
+    if name == "array" and isinstance(value, str):
+        return f": write [{value}]" if re.fullmatch(r"[\w./-]+", value) else ": write it as a list"
+    if name == "integer" and isinstance(value, str) and re.fullmatch("-?[0-9]+", value):
+        return f": write {value} without quotes"
+    return ""
+
+
+def nearest(key: str, fields: dict[str, Any]) -> str:
+    """Return the field that was probably meant: one of a similar name here, or of this name one level down."""
+    if similar := get_close_matches(key, fields, n=1, cutoff=0.7):
+        return f'; did you mean "{similar[0]}"?'
+    if found := next(_below(key, fields), None):
+        return f'; did you mean "{found}"?'
+    names = ", ".join(fields)
+    return f"; the fields here are {names}" if fields and len(names) <= ONE_LINE else ""
+
+
+def _below(key: str, fields: dict[str, Any]) -> Iterator[str]:
+    for name, node in fields.items():
+        if key in node.get("properties", ()):
+            yield f"{name}.{key}"
+        if key in node.get("items", {}).get("properties", ()):
+            yield f"{name}[].{key}"

@@ -1,0 +1,413 @@
+"""The problems of an app, word for word."""
+
+import copy
+import textwrap
+
+import pytest
+
+from render import default, load, rules, schema, structure, validate
+from render.model import Document
+
+HEAD = """\
+apiVersion: celeryproject.org/v1alpha1
+kind: CeleryApp
+metadata: {name: shop}
+"""
+MINIMAL = {
+    "apiVersion": "celeryproject.org/v1alpha1",
+    "kind": "CeleryApp",
+    "metadata": {"name": "shop"},
+    "spec": {"image": "shop:1", "app": "shop"},
+}
+SCHEMA = schema.load()
+
+
+def problems(text):
+    [document] = load.documents(textwrap.dedent(text).encode(), "app.yaml").documents
+    data = default.fill(document.data, SCHEMA.structural)
+    return [str(problem) for problem in validate.problems(document, data, SCHEMA)]
+
+
+def in_spec(fields):
+    """Return the problems of an app with these fields in its spec, without the file and the line."""
+    spec = "\n".join(["spec:", "  image: shop:1", "  app: shop", textwrap.indent(textwrap.dedent(fields), "  ")])
+    return [problem.split(" ", 1)[1] for problem in problems(HEAD + spec)]
+
+
+def test_the_smallest_app_has_no_problem():
+    assert in_spec("") == []
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        pytest.param(
+            "apiVersion: apps/v1\nkind: Deployment",
+            "app.yaml:2: is apps/v1 Deployment; write celeryproject.org/v1alpha1 CeleryApp",
+            id="another kind",
+        ),
+        pytest.param(
+            "kind: CeleryApp\napiVersion: celeryproject.org/v1",
+            "app.yaml:1: is celeryproject.org/v1 CeleryApp; write celeryproject.org/v1alpha1 CeleryApp",
+            id="another version",
+        ),
+        pytest.param(
+            "kind: CeleryApp",
+            "app.yaml:1: has no apiVersion; write celeryproject.org/v1alpha1 CeleryApp",
+            id="no version",
+        ),
+        pytest.param(
+            "x: 1",
+            "app.yaml:1: has no apiVersion and no kind; write celeryproject.org/v1alpha1 CeleryApp",
+            id="neither",
+        ),
+    ],
+)
+def test_a_document_that_is_no_celeryapp_has_one_problem(head, message):
+    assert problems(f"{head}\nspec: {{image: 1}}\n") == [message]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        pytest.param("{}", ["metadata.name: is required"], id="no name"),
+        pytest.param("{name: }", ["metadata.name: is required, is empty"], id="an empty one"),
+        pytest.param('{name: ""}', ["metadata.name: may not be empty"], id="a text without letters"),
+        pytest.param(
+            "{name: 5}",
+            ['metadata.name: must be a string, 5 is read as the integer 5: write "5" in quotes'],
+            id="a number",
+        ),
+        pytest.param("shop", ['metadata: must be an object (key: value), is the string "shop"'], id="no object"),
+        pytest.param(
+            "{name: shop, label: {a: b}}",
+            ['metadata.label: unknown field; did you mean "labels"?'],
+            id="a field by another name",
+        ),
+        pytest.param(
+            "{name: shop, namespace: My_Team}",
+            ['metadata.namespace: must be lower-case letters, digits and dashes, is "My_Team"'],
+            id="a namespace no cluster has",
+        ),
+        pytest.param(
+            "{name: shop, labels: {a/b/c: x, ok: -x, one: 1}}",
+            [
+                "metadata.labels.a/b/c: the key must be letters, digits and - _ . (63 at most), one prefix/ before it",
+                'metadata.labels.ok: must be letters, digits and - _ . (63 at most), is "-x"',
+                'metadata.labels.one: must be a string, 1 is read as the integer 1: write "1" in quotes',
+            ],
+            id="labels",
+        ),
+        pytest.param(
+            "{name: shop, uid: x, creationTimestamp: null, annotations: {Example.com/note: any text}}",
+            [],
+            id="what the API server writes there",
+        ),
+    ],
+)
+def test_metadata(metadata, expected):
+    text = HEAD.replace("{name: shop}", metadata) + "spec: {image: shop:1, app: shop}\n"
+    assert [problem.split(" ", 1)[1] for problem in problems(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param("env: {A: b}", "spec.env: must be a list, is an object", id="an object for a list"),
+        pytest.param(
+            "resources: []", "spec.resources: must be an object (key: value), is a list", id="a list for an object"
+        ),
+        pytest.param(
+            "workers: [{name: a, queues: mail}]",
+            'spec.workers[0].queues: must be a list, is the string "mail": write [mail]',
+            id="a text for a list",
+        ),
+        pytest.param(
+            'workers: [{name: a, replicas: "4"}]',
+            'spec.workers[0].replicas: must be an integer, is the string "4": write 4 without quotes',
+            id="a text for an integer",
+        ),
+        pytest.param(
+            "workers: [{name: a, replicas: true}]",
+            "spec.workers[0].replicas: must be an integer, is the boolean true",
+            id="a boolean is no integer",
+        ),
+        pytest.param(
+            "workers: [{name: a, replicas: 1.5}]",
+            "spec.workers[0].replicas: must be an integer, is the number 1.5",
+            id="a fraction is no integer",
+        ),
+        pytest.param(
+            "tolerations: [{tolerationSeconds: 3000000000}]\nworkers: [{name: a, timeLimitSeconds: 3000000000}]",
+            "spec.workers[0].timeLimitSeconds: must be an integer of 32 bits, is 3000000000",
+            id="an integer of 32 bits, where another has 64",
+        ),
+        pytest.param(
+            "env: [{name: A, value: yes}]",
+            'spec.env[0].value: must be a string, yes is read as the boolean true: write "yes" in quotes',
+            id="a word that is no text",
+        ),
+        pytest.param(
+            "env: [{name: A, value: 010}]",
+            'spec.env[0].value: must be a string, 010 is read as the integer 8: write "010" in quotes',
+            id="a number as it was written",
+        ),
+        pytest.param(
+            "reconcile: Off",
+            'spec.reconcile: must be a string, Off is read as the boolean false: write "Off" in quotes',
+            id="a value of ours that is a boolean to YAML",
+        ),
+        pytest.param(
+            "workers: [{name: a, queues: [~]}]",
+            'spec.workers[0].queues[0]: must be a string, ~ is read as null: write "~" in quotes',
+            id="nothing in a list",
+        ),
+        pytest.param(
+            "resources: {requests: {cpu: 0.5}}",
+            'spec.resources.requests.cpu: must be a string or an integer, is the number 0.5: write "500m"',
+            id="a float for a quantity",
+        ),
+        pytest.param(
+            "workers: [{name: a, rollout: {maxSurge: 0.5}}]",
+            "spec.workers[0].rollout.maxSurge: must be a string or an integer, is the number 0.5",
+            id="a float for an IntOrString",
+        ),
+        pytest.param(
+            "resources: {limits: {memory: 1GB}}",
+            'spec.resources.limits.memory: must be a quantity such as 500m, 1.5 or 256Mi, is "1GB"',
+            id="no quantity",
+        ),
+        pytest.param(
+            "resources: {limits: {cpu: 1e1.5}}",
+            'spec.resources.limits.cpu: must be a quantity such as 500m, 1.5 or 256Mi, is "1e1.5"',
+            id="an exponent Kubernetes cannot read",
+        ),
+        pytest.param(
+            "workers: [{name: a, concurrency: many}]",
+            'spec.workers[0].concurrency: must be an integer or auto, is "many"',
+            id="no integer and not the word",
+        ),
+        pytest.param(
+            "workers: [{name: a, concurrency: 0}]",
+            "spec.workers[0].concurrency: must be at least 1, is 0",
+            id="too little",
+        ),
+        pytest.param("flower: {port: 99999}", "spec.flower.port: must be at most 65535, is 99999", id="too much"),
+        pytest.param(
+            "logLevel: debug",
+            'spec.logLevel: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, FATAL, is "debug"',
+            id="none of the values",
+        ),
+        pytest.param("workers: []", "spec.workers: may not be empty", id="an empty list"),
+        pytest.param(
+            'serviceAccountName: ""\nbeat: {schedulerClass: ""}',
+            "spec.beat.schedulerClass: may not be empty",
+            id="an empty text, said once",
+        ),
+        pytest.param(
+            f"workers: [{{name: {'a' * 41}}}]",
+            "spec.workers[0].name: must have at most 40 characters, has 41",
+            id="a text too long",
+        ),
+        pytest.param(
+            'workers: [{name: "a\\n"}]',
+            'spec.workers[0].name: must be lower-case letters, digits and dashes and begin with a letter, is "a\\n"',
+            id="a newline at the end is not the end",
+        ),
+        pytest.param(
+            "workers: [{name: a, queues: [b, c, b]}]",
+            'spec.workers[0].queues[2]: duplicate entry: "b" is in the list already',
+            id="a value twice",
+        ),
+        pytest.param(
+            "env: [{name: A, value: b}, {name: A, value: c}]",
+            'spec.env[1]: duplicate entry: {"name": "A"} is in the list already',
+            id="a key twice",
+        ),
+        pytest.param(
+            "broker: {urlFrom: {}}", "spec.broker.urlFrom.secretKeyRef: is required", id="a field that is missing"
+        ),
+        pytest.param(
+            "beat: {storage: {size: null}}\nresultBackend: {urlFrom: {secretKeyRef: {name: a, key: }}}",
+            "spec.resultBackend.urlFrom.secretKeyRef.key: is required, is empty",
+            id="an empty one",
+        ),
+        pytest.param("workerz: []", 'spec.workerz: unknown field; did you mean "workers"?', id="a typing mistake"),
+        pytest.param(
+            "replicas: 2",
+            'spec.replicas: unknown field; did you mean "workers[].replicas"?',
+            id="a field one level too high",
+        ),
+        pytest.param(
+            "secretKeyRef: {name: a, key: b}", "spec.secretKeyRef: unknown field", id="a field that is nowhere near"
+        ),
+        pytest.param(
+            "broker: {kind: Redis, url: redis://redis}",
+            "spec.broker.kind: unknown field; the fields here are url, urlFrom, type",
+            id="a field among few",
+        ),
+        pytest.param(
+            "volumes: [{name: a, emptyDir: {medum: Memory}}]",
+            'spec.volumes[0].emptyDir.medum: unknown field; did you mean "medium"?',
+            id="in core/v1",
+        ),
+    ],
+)
+def test_one_mistake_is_one_line(fields, message):
+    assert in_spec(fields) == [message]
+
+
+def test_every_problem_is_found_at_once_and_stands_at_its_line():
+    text = """\
+    apiVersion: celeryproject.org/v1alpha1
+    kind: CeleryApp
+    metadata:
+      name: Shop
+    spec:
+      image: shop:1
+      broker: {}
+      workers:
+        - name: worker
+          concurency: 4
+          replicas: "3"
+        - name: mail
+          queues: [a, a]
+          scaling: {maxReplicas: 2}
+    """
+    assert problems(text) == [
+        "app.yaml:5: spec.app: is required",
+        "app.yaml:7: spec.broker: set one of url and urlFrom",
+        'app.yaml:10: spec.workers[0].concurency: unknown field; did you mean "concurrency"?',
+        'app.yaml:11: spec.workers[0].replicas: must be an integer, is the string "3": write 3 without quotes',
+        'app.yaml:13: spec.workers[1].queues[1]: duplicate entry: "a" is in the list already',
+        "app.yaml:14: spec.workers[1].scaling: set at least one of queue, cpu and memory",
+    ]
+
+
+def test_a_status_that_comes_with_the_spec_is_forgotten_but_not_its_unknown_fields():
+    text = HEAD + "spec: {image: shop:1, app: shop}\nstatus: {workersReady: 3, conditions: [{}], wrokers: []}\n"
+    assert problems(text) == ['app.yaml:5: status.wrokers: unknown field; did you mean "workers"?']
+
+
+def test_judging_changes_neither_the_document_nor_the_data():
+    data = default.fill(MINIMAL, SCHEMA.structural)
+    before = copy.deepcopy(data)
+    assert validate.problems(Document(MINIMAL, "app.yaml", {}), data, SCHEMA) == []
+    assert data == before
+
+
+@pytest.mark.parametrize(
+    ("value", "structural", "accepted"),
+    [
+        pytest.param(4.0, {"type": "integer"}, True, id="4.0 is an integer"),
+        pytest.param(2.0**60, {"type": "integer"}, False, id="a float too large to be exact is none"),
+        pytest.param(-(2**63), {"type": "integer"}, True, id="the smallest of 64 bits"),
+        pytest.param(2**63, {"type": "integer"}, False, id="one more than the largest"),
+        pytest.param(-(2**31), {"type": "integer", "format": "int32"}, True, id="the smallest of 32 bits"),
+        pytest.param(2**31, {"type": "integer", "format": "int32"}, False, id="one more than the largest of 32"),
+        pytest.param(1, {"type": "number"}, True, id="an integer is a number"),
+        pytest.param(True, {"type": "number"}, False, id="a boolean is none"),
+        pytest.param(None, {"type": "string"}, False, id="null is no text"),
+        pytest.param(None, {"type": "string", "nullable": True}, True, id="but where null is allowed"),
+        pytest.param("日本", {"type": "string", "maxLength": 2}, True, id="characters are counted, not bytes"),
+        pytest.param("٣", {"type": "string", "pattern": r"^\d$"}, False, id="a digit is an ASCII digit"),
+        pytest.param("a\n", {"type": "string", "pattern": "^a$"}, False, id="the end is the very end"),
+        pytest.param("a$", {"type": "string", "pattern": r"^a\$"}, True, id="an escaped dollar is a dollar"),
+        pytest.param("xax", {"type": "string", "pattern": "a"}, True, id="a pattern may match anywhere"),
+        pytest.param([1, True], {"type": "array", "x-kubernetes-list-type": "set"}, True, id="1 and true are two"),
+        pytest.param(
+            [{"a": 1}, {"a": 1}], {"type": "array", "x-kubernetes-list-type": "atomic"}, True, id="twice in a list"
+        ),
+        pytest.param({"a": 1}, {"type": "object"}, False, id="an object without fields takes none"),
+        pytest.param(
+            {"a": 1}, {"type": "object", "x-kubernetes-preserve-unknown-fields": True}, True, id="unless it is free"
+        ),
+        pytest.param(
+            {"a": 1}, {"type": "object", "maxProperties": 0, "additionalProperties": {}}, False, id="too many fields"
+        ),
+        pytest.param(True, {"x-kubernetes-int-or-string": True}, False, id="a boolean is no IntOrString"),
+    ],
+)
+def test_a_value_is_judged_as_by_the_api_server(value, structural, accepted):
+    assert (not [*structure.errors(value, structural)]) == accepted
+
+
+RULE = {"rule": "self.a < self.b", "message": "a must be less than b"}
+PAIR = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+    "x-kubernetes-validations": [RULE],
+}
+GOOD, BAD = {"a": 1, "b": 2}, {"a": 2, "b": 1}
+
+
+def ruled(**rule):
+    return PAIR | {"x-kubernetes-validations": [RULE | rule]}
+
+
+@pytest.mark.parametrize(
+    ("data", "structural", "broken"),
+    [
+        pytest.param(GOOD, PAIR, [], id="a rule that holds"),
+        pytest.param(BAD, PAIR, [((), "a must be less than b")], id="one that does not"),
+        pytest.param([GOOD, BAD], {"items": PAIR}, [((1,), "a must be less than b")], id="for every item of a list"),
+        pytest.param(
+            {"k": BAD},
+            {"additionalProperties": PAIR},
+            [(("k",), "a must be less than b")],
+            id="for every value of a map",
+        ),
+        pytest.param({"f": BAD}, {"properties": {"f": PAIR}}, [(("f",), "a must be less than b")], id="for a field"),
+        pytest.param({}, {"properties": {"f": PAIR}}, [], id="not for a field that is absent"),
+        pytest.param(None, PAIR, [], id="nor for null"),
+        pytest.param({"b": 1}, PAIR, [((), "a must be less than b")], id="one that cannot be evaluated does not hold"),
+        pytest.param(BAD, ruled(fieldPath=".a"), [(("a",), "a must be less than b")], id="told of a field"),
+        pytest.param(
+            BAD, ruled(fieldPath=r".a['x.\'y']"), [(("a", "x.'y"), "a must be less than b")], id="or of a key"
+        ),
+        pytest.param(
+            BAD, ruled(messageExpression="'a is ' + string(self.a)"), [((), "a is 2")], id="a message that is evaluated"
+        ),
+        pytest.param(
+            BAD, ruled(messageExpression="self.c"), [((), "a must be less than b")], id="the other one when that fails"
+        ),
+        pytest.param(
+            BAD, ruled(messageExpression=r"'two\nlines'"), [((), "a must be less than b")], id="or has several lines"
+        ),
+        pytest.param(BAD, ruled(rule="self.a == oldSelf.a"), [], id="rules about a change are not asked"),
+    ],
+)
+def test_rules(data, structural, broken):
+    assert [*rules.broken(data, structural, ())] == broken
+
+
+def test_a_rule_too_dear_to_evaluate_is_a_problem():
+    nested = {
+        "type": "array",
+        "x-kubernetes-validations": [{"rule": "self.all(a, self.all(b, a + b > 0))", "message": "no"}],
+    }
+    assert [*rules.broken([1] * 200, nested, ())] == [((), "there is too much here to check this rule: no")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(
+            "broker: {url: 5, urlFrom: {}}", ["broker.url", "broker.urlFrom.secretKeyRef"], id="its own fields"
+        ),
+        pytest.param(
+            "broker: {}\nworkers: [{name: a, replicas: x}]", ["broker", "workers[0].replicas"], id="not those beside it"
+        ),
+        pytest.param("broker: {urll: x}", ["broker", "broker.urll"], id="nor unknown fields"),
+    ],
+)
+def test_a_rule_is_asked_only_where_the_values_are_what_it_expects(fields, expected):
+    assert sorted(problem.split(": ")[0].removeprefix("spec.") for problem in in_spec(fields)) == expected
+
+
+def test_of_the_metadata_rules_see_only_the_name():
+    text = HEAD.replace("{name: shop}", "{name: Shop, labels: {a: -}}") + "spec: {image: shop:1, app: shop}\n"
+    found = problems(text)
+    assert len(found) == 2
+    assert found[0].startswith("app.yaml:3: metadata.labels.a: must be letters")
+    assert found[1].startswith("app.yaml:3: metadata.name: must be lower-case letters")
