@@ -1,0 +1,246 @@
+"""YAML bytes in, documents out: one reading, that of kubectl (sigs.k8s.io/yaml on go-yaml v2). Pure.
+
+Where readers of YAML 1.1, YAML 1.2 and JSON differ, the text is read as kubectl reads it, or refused where even that
+would surprise. Parser events come from ruamel.yaml by its rules for YAML 1.1, go-yaml's own; what a plain scalar
+means is decided here (see `resolved`), since the two differ on it: `08`, `1e3`, `0o17`, `12:30`, dates.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from render import scalar
+from render.errors import InvalidInput, Path, Problem
+from render.model import Document
+from render.scalar import Scalar
+
+MAX_DEPTH = 64
+
+SEPARATOR = re.compile(r"^---.*\n?", re.MULTILINE)
+ANCHOR = re.compile(r"[\w-]+", re.ASCII)
+REFUSED = (
+    # Control characters, and what only some readers take for a line break or a mark: CR, NEL, LS, PS, BOM.
+    (
+        re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"),
+        "the character {0!a} cannot stand as it is: write this escape in double quotes",
+    ),
+    # kubectl cuts a file apart at each line that begins like this, whatever it is part of, before it reads YAML.
+    (
+        re.compile(r"^---(?![ \t]*$|[ \t]+#).*", re.MULTILINE),
+        "--- separates documents: begin a new line with what follows it",
+    ),
+    (
+        re.compile(r"^%.{0,20}", re.MULTILINE),
+        "{0} is a directive to the YAML reader, which kubectl does not take: remove the line",
+    ),
+)
+IN_PLAIN_WORDS = {
+    r"'\t' that cannot start": "a tab cannot stand here: use spaces",
+    "<document start>": "the document ended above: check the indentation",
+}
+
+
+class Loaded(NamedTuple):
+    """What a file holds: its documents, and a problem for each that could not be read at all."""
+
+    documents: tuple[Document, ...]
+    problems: tuple[Problem, ...]
+
+
+def documents(content: bytes, source: str) -> Loaded:
+    """Return the documents of a file, empty ones left out."""
+    found: list[Document] = []
+    problems: list[Problem] = []
+    try:
+        for above, chunk in chunks(checked_text(content, source)):
+            try:
+                found += Reading(chunk, source, above).document()
+            except InvalidInput as unreadable:
+                problems += unreadable.problems
+    except InvalidInput as unreadable:
+        problems += unreadable.problems
+    if not found and not problems:
+        problems = [Problem(source, 0, (), "is empty: write a CeleryApp, see celery-render --init NAME")]
+    return Loaded(tuple(found), tuple(problems))
+
+
+def checked_text(content: bytes, source: str) -> str:
+    """Return the text, with LF at the end of lines. Raises InvalidInput where it is not one text to every reader."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidInput((Problem(source, 0, (), "is UTF-16: save it as UTF-8"),))
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n") + "\n"
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidInput((Problem(source, line, (), "is not UTF-8: save the file as UTF-8"),)) from error
+    if problems := tuple(misread(text, source)):
+        raise InvalidInput(problems)
+    return text
+
+
+def misread(text: str, source: str) -> Iterator[Problem]:
+    """Yield a problem for each kind of text on which kubectl and other readers of YAML do not agree."""
+    for pattern, message in REFUSED:
+        if match := pattern.search(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield Problem(source, line, (), message.format(match[0]))
+
+
+def chunks(text: str) -> Iterator[tuple[int, str]]:
+    """Yield what stands between the separators, each with the number of lines above it."""
+    above, start = 0, 0
+    for end, after in [*(match.span() for match in SEPARATOR.finditer(text)), (len(text), len(text))]:
+        if text[start:end].strip(" \n"):
+            yield above, text[start:end]
+        above += text.count("\n", start, after)
+        start = after
+
+
+class Reading:
+    """One document while it is read: where its parts stand, and what is wrong with them."""
+
+    def __init__(self, chunk: str, source: str, above: int) -> None:
+        self.source = source
+        self.above = above
+        self.events = self.parsed(chunk)
+        self.lines: dict[Path, int] = {}
+        self.plain: dict[Path, str] = {}
+        self.problems: list[Problem] = []
+
+    def document(self) -> tuple[Document, ...]:
+        """Return the document, or nothing when it is empty. Raises InvalidInput when it cannot be read to its end."""
+        try:
+            data = self.root()
+        except InvalidInput as unreadable:
+            raise InvalidInput((*self.problems, *unreadable.problems)) from unreadable
+        if data is None and not self.problems:
+            return ()
+        if not isinstance(data, dict):
+            raise InvalidInput(tuple(self.problems))
+        return (Document(data, self.source, self.lines, self.plain, tuple(self.problems)),)
+
+    def root(self) -> Any:
+        _, start = next(self.events), next(self.events)
+        if isinstance(start, StreamEndEvent):
+            return None
+        event = next(self.events)
+        self.lines[()] = self.line(event)
+        data = self.value(event, ())
+        if data is not None and not isinstance(data, dict) and not self.problems:
+            kind = "a list" if isinstance(data, list) else json.dumps(data)[:20]
+            self.problem(event, (), f"is {kind}: write a CeleryApp (apiVersion, kind, metadata, spec)")
+        for _ in self.events:  # nothing may follow but the end
+            pass
+        return data
+
+    def parsed(self, chunk: str) -> Iterator[Any]:
+        """Yield the parser's events. Raises InvalidInput where they end because the text is not YAML."""
+        yaml = YAML(typ="safe", pure=True)
+        yaml.version = (1, 1)
+        try:
+            yield from yaml.parse(chunk)
+        except MarkedYAMLError as error:
+            raise InvalidInput((self.syntax(error),)) from error
+        except (ValueError, OverflowError) as error:  # from chr(), in ruamel's reading of "\U00110000"
+            line = self.above + yaml.reader.line + 1
+            raise InvalidInput((Problem(self.source, line, (), "no character has this number"),)) from error
+
+    def syntax(self, error: MarkedYAMLError) -> Problem:
+        mark = error.problem_mark or error.context_mark
+        message = str(error.problem or error.context)
+        if error.problem and error.context and error.context_mark:
+            message += f" {error.context} from line {self.above + error.context_mark.line + 1}"
+        message = next((plain for words, plain in IN_PLAIN_WORDS.items() if words in message), message)
+        return Problem(self.source, self.above + mark.line + 1, (), f"column {mark.column + 1}: {message}")
+
+    def line(self, event: Event) -> int:
+        return self.above + int(event.start_mark.line) + 1
+
+    def problem(self, event: Event, path: Path, message: str) -> None:
+        self.problems.append(Problem(self.source, self.line(event), path, message))
+
+    def stop(self, event: Event, path: Path, message: str) -> InvalidInput:
+        return InvalidInput((Problem(self.source, self.line(event), path, message),))
+
+    def value(self, event: AliasEvent | ScalarEvent | CollectionStartEvent, path: Path) -> Any:
+        """Return the value that begins with the event."""
+        if isinstance(event, AliasEvent):
+            return self.problem(event, path, f"*{event.anchor} is an alias: write the value out")
+        self.bare(event, path)
+        if isinstance(event, ScalarEvent):
+            value = self.scalar(event, path)
+            if not isinstance(value, str):
+                self.plain[path] = event.value
+            return value
+        if len(path) >= MAX_DEPTH:
+            raise self.stop(event, path, f"is nested more than {MAX_DEPTH} levels deep")
+        return self.mapping(path) if isinstance(event, MappingStartEvent) else self.sequence(path)
+
+    def mapping(self, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), MappingEndEvent):
+            key = self.key(event, path)
+            here = (*path, key)
+            if key in found:
+                self.problem(event, here, f"stands in line {self.lines[here]} already: keep one")
+            else:
+                self.lines[here] = self.line(event)
+            found[key] = self.value(next(self.events), here)
+        return found
+
+    def sequence(self, path: Path) -> list[Any]:
+        found: list[Any] = []
+        while not isinstance(event := next(self.events), SequenceEndEvent):
+            here = (*path, len(found))
+            self.lines[here] = self.line(event)
+            found.append(self.value(event, here))
+        return found
+
+    def key(self, event: Event, path: Path) -> str:
+        """Return the key; its source where that is not read as text."""
+        if not isinstance(event, ScalarEvent):
+            raise self.stop(event, path, "has a key that is not text")
+        self.bare(event, path)
+        if event.value == "<<" and event.style is None:
+            self.problem(event, path, "<< is a merge key: write the fields out")
+        key = self.scalar(event, path)
+        if not isinstance(key, str):
+            self.problem(event, path, f'has a key that is read as {json.dumps(key)}: write "{event.value}"')
+        return str(event.value)
+
+    def scalar(self, event: ScalarEvent, path: Path) -> Scalar:
+        """Return the scalar's value; its source where it has none."""
+        text = str(event.value)
+        try:
+            if event.style is None:
+                return scalar.value(text)
+            text.encode()
+            if event.style in "|>" and text.lstrip("\n").startswith("\t"):
+                self.problem(event, path, "begins with a tab: kubectl takes it for indentation")
+        except UnicodeEncodeError:  # "\ud83d\ude00": one character to JSON, an error or two halves to YAML
+            self.problem(event, path, "has half a character as \\u escape: write the character itself")
+        except ValueError as error:
+            self.problem(event, path, str(error))
+        return text
+
+    def bare(self, event: ScalarEvent | CollectionStartEvent, path: Path) -> None:
+        """Note a tag, and an anchor of which other readers take a part for the value."""
+        if event.ctag is not None:
+            self.problem(event, path, f"has the tag {event.ctag}: remove it; quote the value if it is text")
+        if event.anchor and not ANCHOR.fullmatch(event.anchor):
+            self.problem(event, path, f"has the anchor &{event.anchor}: remove it")
