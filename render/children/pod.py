@@ -1,0 +1,145 @@
+"""What all Deployments share: metadata, and the pod with safe defaults and the user's fields over them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from render import naming, quantity
+from render.model import CeleryApp, Component, Manifest
+
+POD_FIELDS = (
+    *("imagePullSecrets", "initContainers", "serviceAccountName", "nodeSelector", "tolerations", "affinity"),
+    *("priorityClassName", "runtimeClassName", "schedulerName", "hostAliases", "dnsPolicy", "dnsConfig"),
+)
+CONTAINER_FIELDS = ("imagePullPolicy", "envFrom", "resources", "lifecycle")
+
+_DIVISOR = ("resourceFieldRef", "divisor")
+QUANTITIES = tuple(
+    (*place, *path)
+    for place, paths in (
+        (("initContainers", "*"), (("env", "*", "valueFrom", *_DIVISOR), ("resources", "*", "*"))),
+        (("containers", "*"), (("env", "*", "valueFrom", *_DIVISOR), ("resources", "*", "*"))),
+        (("volumes", "*", "emptyDir"), (("sizeLimit",),)),
+        (("volumes", "*", "ephemeral", "volumeClaimTemplate", "spec"), (("resources", "*", "*"),)),
+        (("volumes", "*", "downwardAPI", "items", "*"), (_DIVISOR,)),
+        (("volumes", "*", "projected", "sources", "*", "downwardAPI", "items", "*"), (_DIVISOR,)),
+    )
+    for path in paths
+)
+"""Where quantities stand in a pod; * is every key, or every item. `resources.claims` has none: names are left alone."""
+
+
+class Volume(NamedTuple):
+    """A volume that a component needs, and where; left out where the user mounts something else."""
+
+    name: str
+    path: str
+    source: Manifest
+    sub_path: str | None = None
+
+
+TMP = Volume("celery-tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 (a volume: so that the root can be read-only)
+
+
+def metadata(app: CeleryApp, component: str) -> Manifest:
+    """Return the metadata of the component's child."""
+    namespace = {"namespace": app.namespace} if app.namespace else {}
+    return {"name": naming.derived(app.name, component), **namespace, "labels": naming.labels(app.name, component)}
+
+
+def deployment(app: CeleryApp, component: Component, template: Manifest, **spec: Any) -> Manifest:
+    """Return the Deployment of the component's pods."""
+    selector = {"matchLabels": naming.selector(app.name, component.name)}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(app, component.name),
+        "spec": {**spec, "selector": selector, "template": template},
+    }
+
+
+def template(app: CeleryApp, component: Component, container: Manifest, volumes: Iterable[Volume]) -> Manifest:
+    """Return the pod: the container as far as the component knows it, and everything that holds for all of them."""
+    spec = component.spec
+    mounted = {mount["mountPath"].rstrip("/") for mount in spec.get("volumeMounts", ())}
+    ours = [volume for volume in (*volumes, TMP) if volume.path not in mounted]
+    pod = {
+        "enableServiceLinks": False,  # a Service named flower would set FLOWER_PORT=tcp://…
+        **({} if "serviceAccountName" in spec else {"automountServiceAccountToken": False}),
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **spec.get("podSecurityContext", {})},
+        **_given(spec, POD_FIELDS),
+        **_spread(app, component),
+        "containers": [_container(app, spec, container, ours)],
+        "volumes": _volumes(ours, spec.get("volumes", ())),
+    }
+    annotations = {"annotations": dict(spec["podAnnotations"])} if spec.get("podAnnotations") else {}
+    labels = {**spec.get("podLabels", {}), **naming.pod_labels(app.name, component.name)}
+    return {"metadata": {"labels": labels, **annotations}, "spec": canonical(pod, QUANTITIES)}
+
+
+def environment(app: CeleryApp) -> list[Manifest]:
+    """Return the variables by which every pod finds the broker and the result backend."""
+    urls = {naming.BROKER_URL_ENV: "broker", naming.RESULT_BACKEND_ENV: "resultBackend"}
+    found = {name: app.spec[field] for name, field in urls.items() if field in app.spec}
+    return [
+        {"name": name, "value": url["url"]} if "url" in url else from_secret(name, url["urlFrom"])
+        for name, url in found.items()
+    ]
+
+
+def from_secret(name: str, source: Mapping[str, Any]) -> Manifest:
+    """Return an environment variable that holds a key of a Secret."""
+    return {"name": name, "valueFrom": {"secretKeyRef": source["secretKeyRef"]}}
+
+
+def canonical(value: Any, paths: Iterable[tuple[str, ...]] = ()) -> Any:
+    """Return a copy that shares nothing, with the quantities at the paths as the API server writes them."""
+    inside = [path for path in paths if path]
+    if isinstance(value, dict):
+        return {
+            key: canonical(item, [path[1:] for path in inside if path[0] in (key, "*")]) for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [canonical(item, [path[1:] for path in inside if path[0] == "*"]) for item in value]
+    return quantity.canonical(value) if () in paths else value
+
+
+def _container(app: CeleryApp, spec: Mapping[str, Any], container: Manifest, ours: list[Volume]) -> Manifest:
+    mounts = [
+        {"name": volume.name, "mountPath": volume.path, **({"subPath": volume.sub_path} if volume.sub_path else {})}
+        for volume in ours
+    ]
+    env = [*environment(app), *container.get("env", ()), *spec.get("env", ())]
+    return {
+        "name": container["name"],
+        "image": spec["image"],
+        "command": ["celery"],  # never through a shell: it would keep SIGTERM from Celery, and run what it is given
+        **{field: value for field, value in container.items() if field != "env"},
+        **({"env": env} if env else {}),
+        **_given(spec, CONTAINER_FIELDS),
+        "securityContext": _security(spec.get("securityContext", {})),
+        "volumeMounts": [*mounts, *spec.get("volumeMounts", ())],
+    }
+
+
+def _security(given: Mapping[str, Any]) -> Manifest:
+    """Return the given settings over the strictest, but for what contradicts them: the API server refuses both."""
+    capabilities = {"drop": ["ALL"], **given.get("capabilities", {})}
+    needs_more = given.get("privileged") or "CAP_SYS_ADMIN" in capabilities.get("add", ())
+    return {**({} if needs_more else {"allowPrivilegeEscalation": False}), **given, "capabilities": capabilities}
+
+
+def _spread(app: CeleryApp, component: Component) -> Manifest:
+    """Return the spread constraints; one without a selector would count no pod at all, so it counts the component's."""
+    selector = {"labelSelector": {"matchLabels": naming.selector(app.name, component.name)}}
+    constraints = [{**selector, **constraint} for constraint in component.spec.get("topologySpreadConstraints", ())]
+    return {"topologySpreadConstraints": constraints} if constraints else {}
+
+
+def _volumes(ours: list[Volume], given: Iterable[Manifest]) -> list[Manifest]:
+    """Return ours and the given; a given one takes the place of ours of the same name."""
+    named = {volume.name: {"name": volume.name, **volume.source} for volume in ours}
+    return list({**named, **{volume["name"]: volume for volume in given}}.values())
+
+
+def _given(spec: Mapping[str, Any], fields: Iterable[str]) -> Manifest:
+    return {field: spec[field] for field in fields if field in spec}

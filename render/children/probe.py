@@ -1,0 +1,102 @@
+"""How Kubernetes learns whether a worker is well: two files in a ConfigMap, and the probes that run them.
+
+The worker loads the one and keeps a heartbeat; the kubelet runs the other to judge it. Both are in render/in_pod.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from math import ceil
+from typing import Any
+
+from render import naming
+from render.children import arguments, pod
+from render.children.pod import Volume
+from render.model import CeleryApp, Component, Manifest
+
+FILES = (naming.HEARTBEAT_FILE, naming.CHECK_FILE)
+CHECK = f"{naming.PROBE_PATH}/{naming.CHECK_FILE}"
+QUICK = ("python3", "-I", "-S", CHECK)  # -I -S: neither the environment nor site-packages; under 10 ms of CPU
+STARTUP_SECONDS = LIVENESS_SECONDS = 300
+"""What beat is given; a worker group says itself."""
+
+
+def wanted(app: CeleryApp) -> bool:
+    """Return whether any component is probed."""
+    return any(kind(component) != "None" for component in (*app.groups, app.beat) if component)
+
+
+def kind(component: Component) -> str:
+    return str(component.spec["probe"]["type"])
+
+
+def config_map(app: CeleryApp) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": pod.metadata(app, naming.PROBE),
+        "data": {name: _text(name) for name in FILES},
+    }
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files("render").joinpath("in_pod", name).read_text(encoding="utf-8")
+
+
+def volumes(app: CeleryApp, component: Component) -> list[Volume]:
+    """Return the files the component's probes need.
+
+    By subPath, so that a running pod keeps the two that it began with: a check that came with a newer release must
+    not judge the heartbeat of an older one.
+    """
+    needed = {"Heartbeat": FILES, "Ping": (naming.CHECK_FILE,), "None": ()}[kind(component)]
+    source = {"configMap": {"name": naming.derived(app.name, naming.PROBE)}}
+    return [Volume("celery-probe", f"{naming.PROBE_PATH}/{name}", source, sub_path=name) for name in needed]
+
+
+def of_worker(group: Component) -> Manifest:
+    """Return the probes of a worker."""
+    if kind(group) == "None":
+        return {}
+    settings = group.spec["probe"]
+    if kind(group) == "Ping":
+        return ping(group, settings["startupTimeoutSeconds"], settings["livenessTimeoutSeconds"])
+    startup, limit = settings["startupTimeoutSeconds"], _longest_silence(group.spec)
+    liveness = {
+        **_exec(*QUICK, "alive", str(limit), every=30, within=10),
+        # Who stands still does not hear SIGTERM: a grace meant for tasks that take hours would only delay the restart.
+        **({"terminationGracePeriodSeconds": 60} if group.spec["terminationGracePeriodSeconds"] > 60 else {}),  # noqa: PLR2004
+    }
+    return {
+        "startupProbe": {**_exec(*QUICK, "startup", every=5, within=10), "failureThreshold": ceil(startup / 5)},
+        "readinessProbe": _exec(*QUICK, "ready", every=10, within=10),
+        **({"livenessProbe": liveness} if limit else {}),
+    }
+
+
+def _longest_silence(spec: Mapping[str, Any]) -> int | None:
+    """Return the seconds the main loop may stand still; None when any time can be right.
+
+    The solo pool runs tasks in the main loop, so there it stands still for as long as a task takes.
+    """
+    task = 0 if spec["pool"] != "solo" else spec.get("timeLimitSeconds")
+    return None if task is None else spec["probe"]["livenessTimeoutSeconds"] + task
+
+
+def ping(component: Component, startup: int = STARTUP_SECONDS, liveness: int = LIVENESS_SECONDS) -> Manifest:
+    """Return probes that ask through the broker; seldom, since each loads Celery, and never for readiness."""
+    broker = [
+        argument
+        for argument in arguments.settings(component.spec.get("settings", {}))
+        if argument.startswith("broker_")
+    ]
+    command = ("python3", CHECK, "ping", component.name, *broker)
+    return {
+        "startupProbe": {**_exec(*command, every=10, within=30), "failureThreshold": ceil(startup / 10)},
+        "livenessProbe": {**_exec(*command, every=60, within=30), "failureThreshold": ceil(liveness / 60)},
+    }
+
+
+def _exec(*command: str, every: int, within: int) -> Manifest:
+    return {"exec": {"command": list(command)}, "periodSeconds": every, "timeoutSeconds": within}

@@ -1,0 +1,107 @@
+"""A group of workers: one Deployment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from render import naming, quantity
+from render.children import arguments, pod, probe
+from render.children.pod import Volume
+from render.model import CeleryApp, Component, Manifest
+
+STATE = Volume("celery-state", naming.STATE_PATH, {"emptyDir": {}})
+DEFAULT_QUEUES = ("celery",)
+
+
+def deployment(app: CeleryApp, group: Component) -> Manifest:
+    spec = group.spec
+    container = {"name": naming.WORKER_CONTAINER, "args": args(app, group), "env": _env(spec), **probe.of_worker(group)}
+    given = _with_python_path(group)
+    template = pod.template(app, given, container, [STATE, *probe.volumes(app, group)])
+    template["spec"]["terminationGracePeriodSeconds"] = spec["terminationGracePeriodSeconds"]
+    return pod.deployment(
+        app,
+        group,
+        template,
+        # Whoever scales owns the number: with it in the manifest, every apply would undo the scaling.
+        **({} if "scaling" in spec else {"replicas": spec.get("replicas", 1)}),
+        strategy={"type": "RollingUpdate", "rollingUpdate": dict(spec["rollout"])},
+        # Kubernetes' own 600 s, unless a pod may take longer to start: that is no stalled rollout.
+        progressDeadlineSeconds=spec["probe"]["startupTimeoutSeconds"] + 300,
+    )
+
+
+def queues(group: Component) -> tuple[str, ...]:
+    """Return the queues a group without excludeQueues consumes."""
+    return tuple(group.spec.get("queues", DEFAULT_QUEUES))
+
+
+def args(app: CeleryApp, group: Component) -> list[str]:
+    """Return the arguments of `celery`."""
+    settings = list(arguments.settings(_settings(group.spec)))
+    return [
+        f"--app={app.spec['app']}",
+        "worker",
+        *arguments.options({"hostname": naming.nodename(group.name), **_options(group)}),
+        *group.spec.get("args", ()),
+        *(["--", *settings] if settings else []),
+    ]
+
+
+def _options(group: Component) -> Manifest:
+    spec = group.spec
+    memory = spec.get("maxMemoryPerChild")
+    return {
+        "loglevel": spec["logLevel"],
+        **_queue_options(group),
+        "concurrency": spec["concurrency"],
+        "pool": spec["pool"] if spec["pool"] != "prefork" else None,
+        "optimization": spec.get("optimization"),
+        "prefetch-multiplier": spec.get("prefetchMultiplier"),
+        "disable-prefetch": spec.get("disablePrefetch"),
+        "max-tasks-per-child": spec.get("maxTasksPerChild"),
+        "max-memory-per-child": quantity.kibibytes(memory) if memory is not None else None,
+        "time-limit": spec.get("timeLimitSeconds"),
+        "soft-time-limit": spec.get("softTimeLimitSeconds"),
+        "task-events": spec.get("taskEvents"),
+        # Workers that greet and watch each other: nothing here needs it, and hundreds of them flood the broker.
+        "without-gossip": True,
+        "without-mingle": True,
+        "include": naming.HEARTBEAT_MODULE if probe.kind(group) == "Heartbeat" else None,
+    }
+
+
+def _queue_options(group: Component) -> Manifest:
+    if "excludeQueues" in group.spec:
+        return {"exclude-queues": ",".join(group.spec["excludeQueues"])}
+    return {"queues": ",".join(queues(group))}
+
+
+def _settings(spec: Mapping[str, Any]) -> Manifest:
+    soft = {"worker_soft_shutdown_timeout": spec["softShutdownSeconds"]} if "softShutdownSeconds" in spec else {}
+    return {**spec.get("settings", {}), **soft}
+
+
+def _env(spec: Mapping[str, Any]) -> list[Manifest]:
+    """Return what lets SIGTERM start a soft shutdown: without it Celery waits for its tasks until it is killed."""
+    return [{"name": "REMAP_SIGTERM", "value": "SIGQUIT"}] if "softShutdownSeconds" in spec else []
+
+
+def _with_python_path(group: Component) -> Component:
+    """Return the group with the heartbeat's folder at the end of PYTHONPATH, behind what the user has there."""
+    if probe.kind(group) != "Heartbeat":
+        return group
+    ours = {"name": "PYTHONPATH", "value": naming.PROBE_PATH}
+    env = [entry for given in group.spec.get("env", ()) for entry in _joined(given)]
+    if not any(entry["name"] == "PYTHONPATH" for entry in env):
+        env.insert(0, ours)
+    return Component(group.name, {**group.spec, "env": env})
+
+
+def _joined(entry: Manifest) -> list[Manifest]:
+    """Return the variable; PYTHONPATH with our folder behind, by way of a second one if it has no plain value."""
+    if entry["name"] != "PYTHONPATH":
+        return [entry]
+    if "valueFrom" not in entry:
+        return [{**entry, "value": ":".join(filter(None, (entry.get("value"), naming.PROBE_PATH)))}]
+    given = {**entry, "name": "APP_PYTHONPATH"}
+    return [given, {"name": "PYTHONPATH", "value": f"$(APP_PYTHONPATH):{naming.PROBE_PATH}"}]
