@@ -1,0 +1,57 @@
+# Everything here sets itself up: Python 3.11 or newer and make are all it takes.
+# The first `make test` on a machine builds a Kubernetes control plane from source, about 10 minutes; later runs reuse it.
+
+PYTHON ?= python3
+APP    ?= examples/shop/app.yaml
+OUT    ?= out
+
+bin    := .venv/bin
+run    := .venv/.run
+test   := .venv/.test
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fast crd golden bench clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(run) ## render APP (default: examples/shop/app.yaml) into OUT (default: out)
+	$(bin)/celery-render $(APP) -o $(OUT)
+
+test: $(test) lint ## lint, then every test, those on a real Kubernetes API server too
+	$(bin)/python tests/cluster/build.py
+	$(bin)/pytest
+
+fast: $(test) ## the tests that need no control plane
+	$(bin)/pytest --ignore tests/cluster
+
+lint: $(test) ## ruff, mypy, import contracts
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+crd: $(test) ## write crds/celeryapps.yaml anew from its source and the API server's OpenAPI
+	$(bin)/python crds/generate.py "$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3"
+
+golden: $(run) ## write examples/*/base anew; review the difference like code
+	for example in examples/*/; do $(bin)/celery-render $${example}app.yaml -o $${example}base || exit 1; done
+
+bench: $(test) ## measure; prints tables, asserts nothing
+	$(bin)/python bench/render.py
+
+clean: ## remove what was made, but not the built control plane (.cache)
+	rm -rf .venv build dist $(OUT)
+
+.venv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "celery-render needs Python 3.11 or newer: make PYTHON=python3.13 …")'
+	$(PYTHON) -m venv .venv
+	$(bin)/pip install --quiet --upgrade 'pip>=25.1'
+
+$(run): pyproject.toml hatch_build.py crds/celeryapps.yaml | .venv
+	$(bin)/pip install --quiet --editable .
+	@touch $@
+
+$(test): $(run)
+	$(bin)/pip install --quiet --group test --group lint
+	@touch $@

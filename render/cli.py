@@ -1,0 +1,67 @@
+"""celery-render on the command line: options in, text or files out, one exit code."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from render import emit, pipeline, schema, starter, write
+from render.errors import InvalidInput, UnsafeOutput
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("files", nargs=-1, metavar="FILE…")
+@click.option(
+    "-o", "--output", metavar="DIR", help="Write a kustomize base into DIR; with several apps one folder each."
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when DIR is out of date.")
+@click.option("--init", "new_name", metavar="NAME", help="Print a commented CeleryApp to start from.")
+@click.option("--schema", "json_schema", is_flag=True, help="Print the JSON Schema of a CeleryApp, for editors.")
+@click.option("--crd", is_flag=True, help="Print the CustomResourceDefinition, for the cluster.")
+@click.version_option(package_name="celery-render")
+def main(files: tuple[str, ...], output: str | None, new_name: str | None, **flags: bool) -> None:
+    """Render CeleryApps into Kubernetes objects.
+
+    FILE… are YAML files with one or more CeleryApps; - is standard input. Without -o everything goes to standard
+    output as one YAML stream.
+
+    Exit codes: 0 done, 1 refused (every problem is named, nothing is written), 2 wrong usage.
+    """
+    prints = new_name is not None or flags["json_schema"] or flags["crd"]
+    if [bool(files), new_name is not None, flags["json_schema"], flags["crd"]].count(True) != 1:
+        raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd.")
+    if output is not None and prints:
+        raise click.UsageError("-o DIR goes with FILEs; --init, --schema and --crd print.")
+    if flags["check"] and output is None:
+        raise click.UsageError("--check compares with a folder: add -o DIR.")
+    try:
+        if new_name is not None:
+            click.echo(starter.app(new_name), nl=False)
+        elif prints:
+            known = schema.load()
+            click.echo(
+                known.editor_schema() if flags["json_schema"] else schema.NOTICE + emit.stream([known.crd]), nl=False
+            )
+        else:
+            render(files, output, check=flags["check"])
+    except (InvalidInput, UnsafeOutput) as refusal:
+        click.echo(str(refusal), err=True)
+        sys.exit(1)
+
+
+def render(files: tuple[str, ...], output: str | None, *, check: bool) -> None:
+    """Write the base of every app in the files. Raises InvalidInput or UnsafeOutput before anything is written."""
+    bases = pipeline.bases(files, schema.load())
+    if output is None:
+        click.echo(emit.stream(child for base in bases for child in base.children), nl=False)
+        return
+    change = write.outdated if check else write.folder
+    changes = change(Path(output), pipeline.files(bases), emit.MARKER)
+    for name in changes.written:
+        click.echo(f"{Path(output, name)} {'is out of date' if check else 'written'}")
+    for name in changes.removed:
+        click.echo(f"{Path(output, name)} {'should not be there' if check else 'removed'}")
+    if not changes.written and not changes.removed:
+        click.echo(f"{Path(output)}: up to date")
+    elif check:
+        sys.exit(1)

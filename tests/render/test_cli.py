@@ -1,0 +1,190 @@
+"""The command line as a user types it: what is printed, what is written, the exit code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("celery-render")
+MINIMAL = """\
+apiVersion: celeryproject.org/v1alpha1
+kind: CeleryApp
+metadata: {name: NAME}
+spec: {image: "registry.example.com/shop:1", app: shop}
+"""
+
+
+def run(*arguments, cwd, stdin=None):
+    given = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run([COMMAND, *map(str, arguments)], cwd=cwd, input=given, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def app(folder, name="shop", file="app.yaml", extra=""):
+    path = folder / file
+    path.write_text(MINIMAL.replace("NAME", name) + extra)
+    return path
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+SHOP = ["configmap-shop-probe.yaml", "deployment-shop-worker.yaml", "kustomization.yaml"]
+
+
+def test_one_app_becomes_one_stream(tmp_path):
+    app(tmp_path)
+    code, out, err = run("app.yaml", cwd=tmp_path)
+    assert (code, err) == (0, "")
+    assert [line for line in out.splitlines() if line.startswith("kind:")] == ["kind: ConfigMap", "kind: Deployment"]
+
+
+def test_standard_input_and_a_file_render_alike(tmp_path):
+    path = app(tmp_path)
+    assert run("-", cwd=tmp_path, stdin=path.read_text()) == run("app.yaml", cwd=tmp_path)
+
+
+def test_one_app_fills_a_folder_and_says_what_it_wrote(tmp_path):
+    app(tmp_path)
+    code, out, err = run("app.yaml", "-o", "out/", cwd=tmp_path)
+    assert (code, err, names(tmp_path / "out")) == (0, "", SHOP)
+    assert sorted(out.splitlines()) == [f"out/{name} written" for name in SHOP]
+
+
+def test_a_second_run_writes_nothing(tmp_path):
+    app(tmp_path)
+    run("app.yaml", "-o", "out", cwd=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    code, out, _ = run("app.yaml", "-o", "out", cwd=tmp_path)
+    assert (code, out) == (0, "out: up to date\n")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_several_apps_get_a_folder_each(tmp_path):
+    app(tmp_path, "shop", "a.yaml", extra="---\n" + MINIMAL.replace("NAME", "mail"))
+    app(tmp_path, "blog", "b.yaml")
+    code, _, err = run("a.yaml", "b.yaml", "-o", "out", cwd=tmp_path)
+    assert (code, err) == (0, "")
+    assert sorted({name.split("/")[0] for name in names(tmp_path / "out")}) == ["blog", "mail", "shop"]
+
+
+def test_what_is_no_longer_rendered_is_removed_and_what_is_foreign_stays(tmp_path):
+    app(tmp_path, extra="  # nothing\n")
+    run("app.yaml", "-o", "out", cwd=tmp_path)
+    (tmp_path / "out/mine.yaml").write_text("kind: ConfigMap\n")
+    app(tmp_path, "blog")
+    code, out, _ = run("app.yaml", "-o", "out", cwd=tmp_path)
+    assert code == 0
+    assert "out/deployment-shop-worker.yaml removed" in out
+    assert names(tmp_path / "out") == [
+        "configmap-blog-probe.yaml",
+        "deployment-blog-worker.yaml",
+        "kustomization.yaml",
+        "mine.yaml",
+    ]
+
+
+def test_check_tells_without_writing(tmp_path):
+    app(tmp_path)
+    code, out, err = run("app.yaml", "-o", "out", "--check", cwd=tmp_path)
+    assert (code, (tmp_path / "out").exists()) == (1, False)
+    assert "out/kustomization.yaml" in out + err
+    run("app.yaml", "-o", "out", cwd=tmp_path)
+    assert run("app.yaml", "-o", "out", "--check", cwd=tmp_path) == (0, "out: up to date\n", "")
+
+
+def test_two_apps_with_the_same_child_are_refused(tmp_path):
+    app(tmp_path, "shop", "a.yaml")
+    app(tmp_path, "shop", "b.yaml")
+    code, out, err = run("a.yaml", "b.yaml", cwd=tmp_path)
+    assert (code, out) == (1, "")
+    assert err.startswith("b.yaml:3: metadata.name: ConfigMap shop-probe is in the app of a.yaml:3 too")
+
+
+def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
+    app(tmp_path, "Shop", "a.yaml")
+    app(tmp_path, "shop", "b.yaml")
+    (tmp_path / "c.yaml").write_text("a: [\n")
+    code, out, err = run("a.yaml", "b.yaml", "c.yaml", "nowhere.yaml", ".", "-o", "out", cwd=tmp_path)
+    assert (code, out, (tmp_path / "out").exists()) == (1, "", False)
+    lines = err.splitlines()
+    assert lines[0].startswith("a.yaml:3: metadata.name:")
+    assert lines[1].startswith("c.yaml:2:")
+    assert lines[2:] == ["nowhere.yaml: does not exist", ".: is a directory: name the YAML files in it"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([], id="nothing at all"),
+        pytest.param(["--check", "app.yaml"], id="check without a folder"),
+        pytest.param(["--crd", "app.yaml"], id="two things at once"),
+        pytest.param(["--crd", "--schema"], id="two printouts at once"),
+        pytest.param(["--init", "shop", "-o", "out"], id="a folder for a printout"),
+        pytest.param(["--nonsense"], id="an unknown option"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_with_a_hint(arguments, tmp_path):
+    app(tmp_path)
+    code, out, err = run(*arguments, cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert "Usage: celery-render" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(b"", "is empty", id="an empty file"),
+        pytest.param(b"# only a comment\n", "is empty", id="only comments"),
+        pytest.param(b"\xff\xfe\x00", "UTF-8", id="not UTF-8"),
+        pytest.param(b"x" * (1024 * 1024 + 1), "larger than 1 MiB", id="too large"),
+        pytest.param(b"kind: &a [*a]\n", "alias", id="an alias"),
+        pytest.param(b"[1, 2]\n", "is a list: write a CeleryApp", id="not a mapping"),
+    ],
+)
+def test_a_file_that_is_no_app_is_refused_without_a_traceback(content, words, tmp_path):
+    (tmp_path / "app.yaml").write_bytes(content)
+    code, out, err = run("app.yaml", cwd=tmp_path)
+    assert (code, out) == (1, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_folder_with_a_foreign_file_in_the_way_is_left_alone(tmp_path):
+    app(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/kustomization.yaml").write_text("resources: []\n")
+    code, _, err = run("app.yaml", "-o", "out", cwd=tmp_path)
+    assert (code, names(tmp_path / "out")) == (1, ["kustomization.yaml"])
+    assert "kustomization.yaml" in err
+
+
+def test_a_starter_renders_as_it_is(tmp_path):
+    code, starter, _ = run("--init", "my-shop", cwd=tmp_path)
+    assert code == 0
+    code, out, err = run("-", cwd=tmp_path, stdin=starter)
+    assert (code, err) == (0, "")
+    assert "name: my-shop-worker" in out
+
+
+def test_a_starter_with_everything_uncommented_renders_too(tmp_path):
+    _, starter, _ = run("--init", "shop", cwd=tmp_path)
+    field = re.compile(r"^( *)# ( *(- \{)?[a-z]\w*:)", re.MULTILINE)
+    everything = field.sub(r"\1\2", starter).replace("      replicas: 2\n", "")  # scaling takes its place
+    code, out, err = run("-", cwd=tmp_path, stdin=everything)
+    assert (code, err) == (0, ""), everything
+    assert all(f"name: shop-{part}\n" in out for part in ("worker", "beat", "flower"))
+
+
+def test_a_name_that_cannot_be_is_refused_by_init(tmp_path):
+    code, out, err = run("--init", "My Shop", cwd=tmp_path)
+    assert (code, out) == (1, "")
+    assert "lower-case" in err
+
+
+def test_the_crd_that_is_printed_is_the_one_in_the_repository(tmp_path):
+    _, out, _ = run("--crd", cwd=tmp_path)
+    assert out == (Path(__file__).parents[2] / "crds/celeryapps.yaml").read_text(encoding="utf-8")
