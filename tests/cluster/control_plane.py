@@ -1,0 +1,120 @@
+"""A running Kubernetes control plane with three fake nodes.
+
+etcd, the API server, the controllers, the scheduler and metrics-server are real; KWOK plays the nodes: a pod becomes
+Ready at once and is gone when deleted, no image is pulled, what a pod uses is what its annotations say.
+No part outlives the tests: each is killed when the plane is left, and ends by itself when its standard input closes.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import parts
+from cluster import Cluster
+
+NODES = ("node-1", "node-2", "node-3")
+PATIENCE_SECONDS = 60
+
+
+class Part(NamedTuple):
+    name: str
+    process: subprocess.Popen
+    log: Path
+
+    def last_words(self) -> str:
+        return "\n".join([f"--- {self.log}", *self.log.read_text().splitlines()[-20:]])
+
+
+@contextmanager
+def running(binary: Path, folder: Path) -> Iterator[Cluster]:
+    """Yield a cluster whose nodes take pods. Raises RuntimeError with the log of the part that failed."""
+    ports, token = _free_ports(), secrets.token_hex()
+    subprocess.run([binary, "files", folder], check=True)
+    (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
+    (folder / "kubeconfig").write_text(parts.kubeconfig(ports, token))
+    cluster = Cluster(binary, folder, ports.api, token, "default")
+    with ExitStack() as stack:  # ends the API server before etcd, without which it would take minutes
+        stack.callback(shutil.rmtree, folder / "etcd", ignore_errors=True)  # the logs stay, to be read
+        started: list[Part] = []
+
+        def start(name: str, flags: list[str]) -> None:
+            started.append(stack.enter_context(_started(binary, folder, name, flags)))
+
+        start("etcd", parts.etcd(ports))
+        start("kube-apiserver", parts.kube_apiserver(ports))
+        _await(started, lambda: _is_up(cluster))
+        start("kube-controller-manager", parts.kube_controller_manager())
+        start("kube-scheduler", parts.kube_scheduler())
+        start("kwok", parts.kwok(ports))
+        for name in NODES:
+            cluster.request("POST", "/api/v1/nodes", parts.node(name)).accepted()
+        start("metrics-server", parts.metrics_server(ports))
+        for manifest in parts.metrics_api(ports):
+            cluster.apply(manifest).accepted()
+        _await(started, lambda: all(map(_takes_pods, cluster.request("GET", "/api/v1/nodes").body["items"])))
+        yield cluster
+
+
+@contextmanager
+def _started(binary: Path, folder: Path, name: str, flags: list[str]) -> Iterator[Part]:
+    log = folder / f"{name}.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [binary, name, *flags],
+            cwd=folder,
+            env=os.environ | {"HOME": str(folder)},
+            stdin=subprocess.PIPE,  # never written to; it closes with this process, and the part ends
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C in a terminal is for the tests, which then end the parts in order
+        ) as process,
+    ):
+        try:
+            yield Part(name, process, log)
+        finally:
+            process.kill()
+
+
+def _await(started: list[Part], holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        for part in started:
+            if part.process.poll() is not None:
+                raise RuntimeError(f"{part.name} ended with code {part.process.returncode}\n{part.last_words()}")
+        if time.monotonic() > deadline:
+            logs = "\n".join(part.last_words() for part in started)
+            raise RuntimeError(f"The control plane was not ready within {PATIENCE_SECONDS} s\n{logs}")
+        time.sleep(0.02)
+
+
+def _is_up(cluster: Cluster) -> bool:
+    try:
+        # The API server listens long before it answers; a request that waited for it would miss that etcd has failed.
+        return replace(cluster, timeout_seconds=0.5).request("GET", "/readyz").status == 200
+    except OSError:
+        return False
+
+
+def _takes_pods(node: dict[str, Any]) -> bool:
+    """Say whether KWOK has made the node Ready and the controller manager has taken its taint away."""
+    conditions = node["status"].get("conditions", [])
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    return ready and not node["spec"].get("taints")
+
+
+def _free_ports() -> parts.Ports:
+    """Choose ports nobody listens on; all are held until the last is found, so that they differ."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in parts.Ports._fields]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return parts.Ports(*(each.getsockname()[1] for each in sockets))

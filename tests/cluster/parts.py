@@ -1,0 +1,159 @@
+"""The flags of every part of the control plane, and the objects a fresh one needs. Pure: nothing is started here.
+
+Files are named relative to the plane's folder, in which every part runs.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+
+class Ports(NamedTuple):
+    etcd: int
+    etcd_peer: int
+    api: int
+    kwok: int
+    metrics: int
+
+
+def etcd(ports: Ports) -> list[str]:
+    client, peer = f"http://127.0.0.1:{ports.etcd}", f"http://127.0.0.1:{ports.etcd_peer}"
+    return [
+        "--data-dir=etcd",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        "--unsafe-no-fsync",  # nothing here outlives the run
+        "--log-level=error",
+    ]
+
+
+def kube_apiserver(ports: Ports) -> list[str]:
+    return [
+        f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={ports.api}",
+        "--tls-cert-file=tls.crt",
+        "--tls-private-key-file=tls.key",
+        "--token-auth-file=tokens.csv",
+        "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-account-key-file=tls.key",
+        "--service-account-signing-key-file=tls.key",
+        "--service-cluster-ip-range=10.0.0.0/16",
+        "--enable-admission-plugins=NodeRestriction",
+        "--disable-admission-plugins=ServiceAccount",  # pods need not wait for a token, nor for a named account
+        "--allow-privileged",
+        # The aggregation layer, for metrics-server.
+        "--client-ca-file=tls.crt",
+        "--requestheader-client-ca-file=tls.crt",
+        "--requestheader-allowed-names=control-plane",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-username-headers=X-Remote-User",
+        "--proxy-client-cert-file=tls.crt",
+        "--proxy-client-key-file=tls.key",
+    ]
+
+
+def kube_controller_manager() -> list[str]:
+    return [
+        "--kubeconfig=kubeconfig",
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--controllers=*,-bootstrapsigner,-tokencleaner",
+        "--service-account-private-key-file=tls.key",
+        "--pvclaimbinder-sync-period=1s",  # a claim and its volume find each other when the controller looks, else 15 s
+        # A HorizontalPodAutoscaler decides every second and on what it sees now.
+        "--horizontal-pod-autoscaler-sync-period=1s",
+        "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
+        "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
+        "--horizontal-pod-autoscaler-downscale-stabilization=0s",
+    ]
+
+
+def kube_scheduler() -> list[str]:
+    return ["--kubeconfig=kubeconfig", "--leader-elect=false", "--secure-port=0"]
+
+
+def kwok(ports: Ports) -> list[str]:
+    return [
+        "--kubeconfig=kubeconfig",
+        "--config=kwok.yaml",
+        "--manage-all-nodes=true",
+        "--cidr=10.128.0.0/16",
+        "--node-ip=127.0.0.1",
+        # Without the name and the lease's duration nodes lose their address after 55 s.
+        "--node-name=localhost",
+        "--node-lease-duration-seconds=40",
+        f"--node-port={ports.kwok}",
+        f"--server-address=127.0.0.1:{ports.kwok}",
+    ]
+
+
+def metrics_server(ports: Ports) -> list[str]:
+    return [
+        "--kubeconfig=kubeconfig",
+        "--authentication-kubeconfig=kubeconfig",
+        "--authorization-kubeconfig=kubeconfig",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={ports.metrics}",
+        "--tls-cert-file=tls.crt",
+        "--tls-private-key-file=tls.key",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--kubelet-use-node-status-port",
+        "--deprecated-kubelet-completely-insecure",  # KWOK speaks plain HTTP
+        "--kubelet-request-timeout=1s",
+        "--metric-resolution=1s",
+    ]
+
+
+def kubeconfig(ports: Ports, token: str) -> str:
+    server = {"server": f"https://127.0.0.1:{ports.api}", "certificate-authority": "tls.crt"}
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "plane", "cluster": server}],
+            "users": [{"name": "admin", "user": {"token": token}}],
+            "contexts": [{"name": "admin", "context": {"cluster": "plane", "user": "admin"}}],
+            "current-context": "admin",
+        }
+    )
+
+
+def node(name: str) -> dict[str, Any]:
+    room = {"cpu": "8", "memory": "16Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"},
+            "annotations": {"metrics.k8s.io/resource-metrics-path": f"/metrics/nodes/{name}/metrics/resource"},
+        },
+        "status": {"allocatable": room, "capacity": room},
+    }
+
+
+def metrics_api(ports: Ports) -> tuple[dict[str, Any], ...]:
+    """Return what registers metrics-server as metrics.k8s.io."""
+    metadata = {"name": "metrics-server", "namespace": "kube-system"}
+    # By name, because the endpoints of a Service may not be on the loopback interface.
+    service = {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": ports.metrics}]}
+    registration = {
+        "service": metadata | {"port": ports.metrics},
+        "group": "metrics.k8s.io",
+        "version": "v1beta1",
+        "insecureSkipTLSVerify": True,
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+    }
+    return (
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+        {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": "v1beta1.metrics.k8s.io"},
+            "spec": registration,
+        },
+    )

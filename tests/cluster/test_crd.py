@@ -1,0 +1,43 @@
+"""The CustomResourceDefinition in a real API server."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+CRDS = Path(__file__).parents[2] / "crds"
+LAST_APPLIED_LIMIT = 262_144  # bytes of all annotations of an object, and client-side apply keeps the object in one
+
+
+def test_it_is_what_the_generator_makes_of_the_servers_own_openapi(cluster, celeryapp_crd):
+    specification = importlib.util.spec_from_file_location("generate", CRDS / "generate.py")
+    generate = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(generate)
+    openapi = {
+        name: cluster.request("GET", f"/openapi/v3/{name.replace('__', '/')}").accepted().body
+        for name in generate.DOCUMENTS
+    }
+    source = YAML(typ="safe", pure=True).load(CRDS / "celeryapps.source.yaml")
+    assert generate.expand(source, openapi) == celeryapp_crd, "run: make crd"
+
+
+def test_the_server_takes_it_without_a_warning(cluster, celeryapp_crd):
+    assert cluster.apply(celeryapp_crd).accepted().warnings == ()
+
+
+def test_it_is_established_and_structural(cluster, celeryapp_crd):
+    conditions = {each["type"]: each["status"] for each in cluster.get(celeryapp_crd)["status"]["conditions"]}
+    assert conditions == {"NamesAccepted": "True", "Established": "True"}
+
+
+def test_client_side_apply_takes_it_too(cluster, celeryapp_crd):
+    assert len(json.dumps(celeryapp_crd, separators=(",", ":")).encode()) < LAST_APPLIED_LIMIT
+    printed = cluster.kubectl("apply", "-f", "-", stdin=json.dumps(celeryapp_crd)).stdout
+    assert printed.startswith("customresourcedefinition.apiextensions.k8s.io/celeryapps.celeryproject.org ")
+
+
+def test_kubectl_explains_its_fields(cluster, celeryapp_crd):  # noqa: ARG001 (installs it)
+    explained = cluster.kubectl("explain", "celeryapp.spec.workers").stdout
+    assert "FIELD: workers <[]Object>" in explained
+    assert "concurrency" in explained

@@ -1,0 +1,26 @@
+"""What celery-render refuses the API server refuses, and what it accepts the API server accepts."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INVALID = sorted((ROOT / "tests/invalid").glob("*.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*/app.yaml"))
+
+
+def judged(cluster, app):
+    return cluster.kubectl("create", "--dry-run=server", "--validate=strict", "--filename", app, check=False)
+
+
+@pytest.mark.usefixtures("celeryapp_crd")
+@pytest.mark.parametrize("app", INVALID, ids=lambda path: path.stem)
+def test_what_is_invalid_is_refused_by_the_server_too(cluster, app):
+    assert judged(cluster, app).returncode == 1
+
+
+@pytest.mark.usefixtures("celeryapp_crd")
+@pytest.mark.parametrize("app", EXAMPLES, ids=lambda path: path.parent.name)
+def test_an_example_is_accepted_by_the_server(cluster, app):
+    answer = judged(cluster, app)
+    assert (answer.returncode, answer.stderr) == (0, "")
