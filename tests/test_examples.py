@@ -20,6 +20,6 @@ def test_an_example_renders_to_its_base(app):
 @pytest.mark.parametrize("app", EXAMPLES, ids=lambda path: path.parent.name)
 def test_rendering_twice_gives_the_same_bytes_and_leaves_the_children_as_they_were(app):
     [first] = pipeline.bases([str(app)], schema.load())
-    before = pipeline.files((first,))
+    before = pipeline.files([first])
     [second] = pipeline.bases([str(app)], schema.load())
-    assert pipeline.files((second,)) == before == pipeline.files((first,))
+    assert pipeline.files([second]) == before == pipeline.files([first])

@@ -14,5 +14,5 @@ CASES = sorted((Path(__file__).parent / "invalid").glob("*.yaml"))
 def test_an_invalid_file_is_refused_with_every_problem(case, monkeypatch):
     monkeypatch.chdir(case.parent)
     with pytest.raises(InvalidInput) as refusal:
-        pipeline.bases([case.name], schema.load())
+        list(pipeline.bases([case.name], schema.load()))
     assert str(refusal.value) + "\n" == case.with_suffix(".txt").read_text(encoding="utf-8")
