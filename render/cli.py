@@ -33,6 +33,8 @@ def main(files: tuple[str, ...], output: str | None, new_name: str | None, **fla
     prints = new_name is not None or flags["json_schema"] or flags["crd"]
     if [bool(files), new_name is not None, flags["json_schema"], flags["crd"]].count(True) != 1:
         raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd.")
+    if output == "":
+        raise click.UsageError("-o needs the name of a folder.")
     if output is not None and prints:
         raise click.UsageError("-o DIR goes with FILEs; --init, --schema and --crd print.")
     if flags["check"] and output is None:
@@ -75,4 +77,10 @@ def printed(texts: Iterable[str]) -> None:
     with TemporaryFile() as waiting:
         waiting.writelines(text.encode() for text in texts)
         waiting.seek(0)
-        copyfileobj(waiting, sys.stdout.buffer)
+        try:
+            copyfileobj(waiting, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise  # whoever reads has seen enough: click ends quietly
+        except OSError as error:
+            raise UnsafeOutput(f"standard output: {error.strerror}") from error

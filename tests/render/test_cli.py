@@ -125,6 +125,7 @@ def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
         pytest.param(["--crd", "--schema"], id="two printouts at once"),
         pytest.param(["--init", "shop", "-o", "out"], id="a folder for a printout"),
         pytest.param(["--nonsense"], id="an unknown option"),
+        pytest.param(["app.yaml", "-o", ""], id="a folder without a name"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_with_a_hint(arguments, tmp_path):
@@ -188,3 +189,10 @@ def test_a_name_that_cannot_be_is_refused_by_init(tmp_path):
 def test_the_crd_that_is_printed_is_the_one_in_the_repository(tmp_path):
     _, out, _ = run("--crd", cwd=tmp_path)
     assert out == (Path(__file__).parents[2] / "crds/celeryapps.yaml").read_text(encoding="utf-8")
+
+
+def test_a_full_disk_behind_standard_output_is_said_in_a_line(tmp_path):
+    app(tmp_path)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([COMMAND, "app.yaml"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.decode()) == (1, "standard output: No space left on device\n")
