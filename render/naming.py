@@ -1,8 +1,5 @@
 """Names that are more than one file's business: labels, paths in the pods, and what is named after the app."""
 
-API_VERSION = "celeryproject.org/v1alpha1"
-KIND = "CeleryApp"
-
 APP_LABEL = "celeryproject.org/app"
 COMPONENT_LABEL = "celeryproject.org/component"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"

@@ -69,7 +69,10 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
         **_given(spec, POD_FIELDS),
         **_spread(app, component),
         "containers": [_container(app, spec, container, ours)],
-        "volumes": _volumes(ours, spec.get("volumes", ())),
+        "volumes": [
+            *{volume.name: {"name": volume.name, **volume.source} for volume in ours}.values(),
+            *spec.get("volumes", ()),
+        ],
     }
     annotations = {"annotations": dict(spec["podAnnotations"])} if spec.get("podAnnotations") else {}
     labels = {**spec.get("podLabels", {}), **naming.pod_labels(app.name, component.name)}
@@ -133,12 +136,6 @@ def _spread(app: CeleryApp, component: Component) -> Manifest:
     selector = {"labelSelector": {"matchLabels": naming.selector(app.name, component.name)}}
     constraints = [{**selector, **constraint} for constraint in component.spec.get("topologySpreadConstraints", ())]
     return {"topologySpreadConstraints": constraints} if constraints else {}
-
-
-def _volumes(ours: list[Volume], given: Iterable[Manifest]) -> list[Manifest]:
-    """Return ours and the given; a given one takes the place of ours of the same name."""
-    named = {volume.name: {"name": volume.name, **volume.source} for volume in ours}
-    return list({**named, **{volume["name"]: volume for volume in given}}.values())
 
 
 def _given(spec: Mapping[str, Any], fields: Iterable[str]) -> Manifest:

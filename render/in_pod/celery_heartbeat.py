@@ -17,7 +17,7 @@ from celery import bootsteps  # type: ignore[import-untyped]
 from celery.signals import worker_init  # type: ignore[import-untyped]
 
 DIRECTORY = os.environ.get("CELERY_PROBE_DIR", "/var/run/celery")
-INTERVAL_SECONDS = 5
+INTERVAL_SECONDS = 2
 
 
 class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]

@@ -1,0 +1,191 @@
+"""Real Celery, run as the rendered manifests say: their command lines, their environment, their probes."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import render
+from render import pipeline, schema
+from render.model import Document
+
+BIN = Path(sys.executable).parent
+IN_POD = Path(render.__file__).parent / "in_pod"
+APP = """
+import json, os, pathlib, time
+from celery import Celery
+
+app = Celery("shop")
+app.conf.broker_transport_options = json.loads(os.environ.get("TRANSPORT_OPTIONS", "{}"))
+app.conf.broker_connection_retry_on_startup = True
+
+@app.task(name="wait_for")
+def wait_for(name):
+    pathlib.Path("started").touch()
+    while not pathlib.Path(name).exists():
+        time.sleep(0.05)
+    pathlib.Path("ended").touch()
+"""
+
+
+def until(condition, what, seconds=60):
+    """Wait for the condition; how long it takes is no part of any test, that it comes at all is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"never came: {what}")
+
+
+@pytest.fixture(scope="session")
+def crd():
+    return schema.load()
+
+
+@pytest.fixture
+def rendered(crd):
+    """Return a function from a spec to the Celery container of each Deployment, by the component's name."""
+
+    def build(**spec):
+        metadata, api_version = {"name": "shop"}, "celeryproject.org/v1alpha1"
+        spec = {"image": "shop:1", "app": "shop:app", **spec}
+        data = {"apiVersion": api_version, "kind": "CeleryApp", "metadata": metadata, "spec": spec}
+        children = pipeline.base(Document(data, "app.yaml", {}), crd).children
+        found = (child for child in children if child["kind"] == "Deployment")
+        pods = {child["metadata"]["name"].removeprefix("shop-"): child["spec"]["template"]["spec"] for child in found}
+        return {name: pod["containers"][0] for name, pod in pods.items()}
+
+    return build
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return the working directory of the containers; it holds the app."""
+    (tmp_path / "shop.py").write_text(APP)
+    for name in ("state", "celery", "flower"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+class Redis:
+    """A redis-server of the test's own."""
+
+    def __init__(self, program, folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        self.process = None
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        until(self.answers, "an answer from Redis")
+
+    def answers(self):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """Return a Redis that is not started. Without the program: a skip on a laptop, a failure under CI=true."""
+    program = shutil.which("redis-server")
+    if not program:
+        reason = "redis-server is not installed (apt install redis-server)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = Redis(program, tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["filesystem", "redis"])
+def broker(request, folder):
+    """Return the environment that leads to a broker: one for which Celery has an event loop, and one without."""
+    if request.param == "redis":
+        redis = request.getfixturevalue("redis")
+        redis.start()
+        return {"CELERY_BROKER_URL": redis.url}
+    (folder / "queue").mkdir()
+    queue, control = str(folder / "queue"), str(folder / "control")
+    options = {"data_folder_in": queue, "data_folder_out": queue, "control_folder": control}
+    return {"CELERY_BROKER_URL": "filesystem://", "TRANSPORT_OPTIONS": json.dumps(options)}
+
+
+class Running:
+    """A container without its walls: the rendered command and environment, the pod's paths led to a folder."""
+
+    def __init__(self, container, folder, environment):
+        self.container, self.folder = container, folder
+        given = {entry["name"]: self.here(entry["value"]) for entry in container.get("env", ()) if "value" in entry}
+        usual = {"PATH": os.environ["PATH"], "C_FORCE_ROOT": "1", "CELERY_PROBE_DIR": str(folder / "state")}
+        self.environment = usual | given | environment
+        command = [BIN / container["command"][0], *map(self.here, container["args"])]
+        with (folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=folder, env=self.environment, stdout=log, stderr=log)
+
+    def here(self, text):
+        """Return the text with the pod's paths led here."""
+        paths = {"/etc/celery-probe": IN_POD, "/var/lib": self.folder}
+        for inside, outside in paths.items():
+            text = text.replace(inside, str(outside))
+        return text
+
+    def probe(self, kind, *arguments):
+        """Return what a probe has to say, nothing when all is well; arguments take the place of the last of its own."""
+        command = [self.here(part) for part in self.container[f"{kind}Probe"]["exec"]["command"]]
+        command = [sys.executable, *command[1 : len(command) - len(arguments)], *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert bool(done.returncode) == bool(done.stderr), done
+        return done.stderr.strip()
+
+    def well(self, kind):
+        return not self.probe(kind)
+
+    def call(self, task, argument):
+        """Send a task to the worker."""
+        command = [BIN / "celery", "--app=shop:app", "call", task, f"--args={json.dumps([argument])}"]
+        subprocess.run(command, cwd=self.folder, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def run(folder):
+    """Return a function that starts a rendered container, with an environment beside its own."""
+    started = []
+
+    def start(container, environment):
+        started.append(Running(container, folder, environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    return until

@@ -1,0 +1,169 @@
+"""HorizontalPodAutoscaler and ScaledObject."""
+
+import pytest
+
+TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-worker"}
+REDIS = {"url": "redis://redis.db:6379/3"}
+SECRET = {"secretKeyRef": {"name": "broker", "key": "url"}}
+
+
+@pytest.fixture
+def scaled(children):
+    """Return a function from an engine and its scaling to the spec of what scales, and all children."""
+
+    def build(engine, scaling, group=None, **spec):
+        workers = [{"name": "worker", **(group or {}), "scaling": {"engine": engine, "maxReplicas": 5, **scaling}}]
+        found = children(**spec, workers=workers)
+        kind = {"HPA": "HorizontalPodAutoscaler", "KEDA": "ScaledObject"}[engine]
+        return found[f"{kind}/shop-worker"], found
+
+    return build
+
+
+def test_an_hpa_measures_the_celery_container_alone(scaled):
+    scaling = {"cpu": {"averageValue": "1000m"}, "memory": {"averageUtilization": 80}}
+    hpa, _ = scaled("HPA", scaling, resources={"requests": {"memory": "1Gi"}})
+    assert hpa["spec"] == {
+        "scaleTargetRef": TARGET,
+        "minReplicas": 1,
+        "maxReplicas": 5,
+        "metrics": [
+            {
+                "type": "ContainerResource",
+                "containerResource": {
+                    "name": "cpu",
+                    "container": "worker",
+                    "target": {"type": "AverageValue", "averageValue": "1"},
+                },
+            },
+            {
+                "type": "ContainerResource",
+                "containerResource": {
+                    "name": "memory",
+                    "container": "worker",
+                    "target": {"type": "Utilization", "averageUtilization": 80},
+                },
+            },
+        ],
+    }
+
+
+BEHAVIOR = {"scaleDown": {"stabilizationWindowSeconds": 600, "tolerance": "0.05"}}
+DISABLED = {"scaleUp": {"selectPolicy": "Disabled"}, "scaleDown": {"selectPolicy": "Disabled"}}
+
+
+@pytest.mark.parametrize(
+    ("scaling", "behavior"),
+    [
+        pytest.param(
+            {"behavior": BEHAVIOR},
+            {"scaleDown": {"stabilizationWindowSeconds": 600, "tolerance": "50m"}},
+            id="as asked for, quantities canonical",
+        ),
+        pytest.param({"paused": True, "behavior": BEHAVIOR}, DISABLED, id="paused: neither up nor down"),
+    ],
+)
+def test_an_hpa_behaves(scaled, scaling, behavior):
+    hpa, _ = scaled("HPA", {"cpu": {"averageValue": "1"}, **scaling})
+    assert hpa["spec"]["behavior"] == behavior
+
+
+def test_keda_adds_up_every_priority_of_every_queue_on_redis(scaled):
+    keda, found = scaled(
+        "KEDA", {"queue": {"averageLength": 8}, "minReplicas": 0}, {"queues": ["a", "b"]}, broker=REDIS
+    )
+    lists = [f"{queue}{rest}" for queue in "ab" for rest in ("", "\x06\x163", "\x06\x166", "\x06\x169")]
+    where = {"listLength": "8", "address": "redis.db:6379", "databaseIndex": "3"}
+    assert keda["spec"] == {
+        "scaleTargetRef": TARGET,
+        "minReplicaCount": 0,
+        "maxReplicaCount": 5,
+        "cooldownPeriod": 300,
+        "advanced": {
+            "scalingModifiers": {
+                "formula": "s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7",
+                "target": "8",
+                "metricType": "AverageValue",
+            }
+        },
+        "triggers": [
+            {"type": "redis", "name": f"s{number}", "metadata": {"listName": name, **where}}
+            for number, name in enumerate(lists)
+        ],
+    }
+    assert "TriggerAuthentication/shop-broker" not in found
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("redis://redis", {"address": "redis:6379"}),
+        ("redis://user@redis:7000", {"address": "redis:7000"}),
+        ("redis://[::1]/2", {"address": "[::1]:6379", "databaseIndex": "2"}),
+        (
+            "rediss://redis:6380/0?ssl_cert_reqs=required",
+            {"address": "redis:6380", "databaseIndex": "0", "enableTLS": "true"},
+        ),
+    ],
+)
+def test_keda_finds_redis_at(scaled, url, where):
+    keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}}, broker={"url": url})
+    assert keda["spec"]["triggers"][0]["metadata"] == {"listName": "celery", "listLength": "8", **where}
+
+
+def test_keda_goes_by_the_transport_options_that_name_the_lists(scaled):
+    options = {"global_keyprefix": "shop.", "sep": ":", "priority_steps": [0, 1]}
+    group = {"settings": {"broker_transport_options": options}}
+    keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}}, group, broker=REDIS)
+    assert [trigger["metadata"]["listName"] for trigger in keda["spec"]["triggers"]] == ["shop.celery", "shop.celery:1"]
+
+
+def test_keda_logs_in_to_redis_by_the_users_own_authentication(scaled):
+    reference = {"name": "redis", "kind": "ClusterTriggerAuthentication"}
+    scaling = {"queue": {"averageLength": 8}, "keda": {"authenticationRef": reference}}
+    keda, found = scaled("KEDA", scaling, broker={"type": "Redis", "urlFrom": SECRET})
+    assert keda["spec"]["triggers"][0] == {
+        "type": "redis",
+        "name": "s0",
+        "metadata": {"listName": "celery", "listLength": "8"},
+        "authenticationRef": reference,
+    }
+    assert "TriggerAuthentication/shop-broker" not in found
+
+
+def test_keda_gets_rabbitmqs_url_out_of_the_apps_secret(scaled):
+    keda, found = scaled("KEDA", {"queue": {"averageLength": 8}}, broker={"type": "RabbitMQ", "urlFrom": SECRET})
+    assert keda["spec"]["triggers"] == [
+        {
+            "type": "rabbitmq",
+            "name": "s0",
+            "metadata": {"queueName": "celery", "mode": "QueueLength", "value": "8", "protocol": "auto"},
+            "authenticationRef": {"name": "shop-broker"},
+        }
+    ]
+    assert found["TriggerAuthentication/shop-broker"]["spec"] == {
+        "secretTargetRef": [{"parameter": "host", "name": "broker", "key": "url"}]
+    }
+
+
+def test_keda_takes_rabbitmqs_url_where_it_is_no_secret(scaled):
+    keda, found = scaled("KEDA", {"queue": {"averageLength": 8}}, broker={"url": "pyamqp://rabbit//"})
+    assert keda["spec"]["triggers"][0]["metadata"]["host"] == "amqp://rabbit//"
+    assert "TriggerAuthentication/shop-broker" not in found
+
+
+def test_keda_scales_by_cpu_and_memory_too(scaled):
+    scaling = {"cpu": {"averageUtilization": 70}, "memory": {"averageValue": "1024Mi"}, "behavior": BEHAVIOR}
+    keda, _ = scaled("KEDA", scaling, resources={"requests": {"cpu": "1"}})
+    assert keda["spec"]["triggers"] == [
+        {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70", "containerName": "worker"}},
+        {"type": "memory", "metricType": "AverageValue", "metadata": {"value": "1Gi", "containerName": "worker"}},
+    ]
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": 600, "tolerance": "50m"}}
+    assert keda["spec"]["advanced"] == {"horizontalPodAutoscalerConfig": {"behavior": behavior}}
+
+
+def test_a_paused_scaled_object_says_so_in_an_annotation(scaled):
+    scaling = {"cpu": {"averageValue": "1"}, "paused": True}
+    keda, _ = scaled("KEDA", scaling)
+    assert keda["metadata"]["annotations"] == {"autoscaling.keda.sh/paused": "true"}

@@ -1,0 +1,158 @@
+"""What every pod has: safe defaults, and the user's fields over them."""
+
+import pytest
+
+from render.children import pod
+
+
+@pytest.fixture
+def template(worker):
+    def build(**fields):
+        return worker(**fields)["spec"]["template"]
+
+    return build
+
+
+@pytest.fixture
+def spec(template):
+    def build(**fields):
+        return template(**fields)["spec"]
+
+    return build
+
+
+def test_the_broker_and_the_result_backend_come_first_so_that_other_variables_can_name_them(worker, container):
+    secret = {"secretKeyRef": {"name": "backend", "key": "url"}}
+    found = worker(
+        {"probe": {"type": "None"}},
+        broker={"url": "redis://redis/0"},
+        resultBackend={"urlFrom": secret},
+        env=[{"name": "COPY", "value": "$(CELERY_BROKER_URL)"}],
+    )
+    assert container(found)["env"] == [
+        {"name": "CELERY_BROKER_URL", "value": "redis://redis/0"},
+        {"name": "CELERY_RESULT_BACKEND", "valueFrom": secret},
+        {"name": "COPY", "value": "$(CELERY_BROKER_URL)"},
+    ]
+
+
+def test_the_fields_of_a_pod_go_where_core_v1_has_them(spec):
+    container = {
+        "imagePullPolicy": "Always",
+        "envFrom": [{"secretRef": {"name": "s"}}],
+        "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+    }
+    fields = {
+        "imagePullSecrets": [{"name": "s"}],
+        "initContainers": [{"name": "i", "image": "i"}],
+        "nodeSelector": {"a": "b"},
+        "tolerations": [{"key": "k", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "p",
+        "runtimeClassName": "r",
+        "schedulerName": "s",
+        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["h"]}],
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["10.0.0.2"]},
+    }
+    found = spec(**container, **fields)
+    assert found.items() >= fields.items()
+    assert found["containers"][0].items() >= container.items()
+
+
+def test_labels_and_annotations_of_the_user_are_on_the_pods_and_ours_win(template):
+    found = template(podLabels={"team": "web", "app.kubernetes.io/name": "mine"}, podAnnotations={"a": "b"})
+    assert found["metadata"]["annotations"] == {"a": "b"}
+    assert found["metadata"]["labels"]["team"] == "web"
+    assert found["metadata"]["labels"]["app.kubernetes.io/name"] == "celery"
+
+
+def test_a_service_account_brings_its_token_and_nothing_else_does(spec):
+    assert spec()["automountServiceAccountToken"] is False
+    found = spec(serviceAccountName="shop")
+    assert found["serviceAccountName"] == "shop"
+    assert "automountServiceAccountToken" not in found
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(
+            {"runAsNonRoot": True},
+            {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}},
+            id="laid over the defaults",
+        ),
+        pytest.param(
+            {"capabilities": {"add": ["NET_BIND_SERVICE"]}},
+            {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}},
+            id="a capability is added to none",
+        ),
+        pytest.param(
+            {"privileged": True},
+            {"privileged": True, "capabilities": {"drop": ["ALL"]}},
+            id="the API server takes no privileged container that may not escalate",
+        ),
+    ],
+)
+def test_the_security_context_is(worker, container, given, expected):
+    assert container(worker(securityContext=given))["securityContext"] == expected
+
+
+def test_the_pods_security_context_is_laid_over_the_default(spec):
+    found = spec(podSecurityContext={"fsGroup": 1000})
+    assert found["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 1000}
+
+
+def test_a_volume_of_ours_gives_way_to_what_the_user_mounts_there(spec):
+    scratch = {"name": "scratch", "emptyDir": {"medium": "Memory"}}
+    found = spec(volumes=[scratch], volumeMounts=[{"name": "scratch", "mountPath": "/tmp/"}])
+    assert [
+        mount["name"] for mount in found["containers"][0]["volumeMounts"] if mount["mountPath"].startswith("/tmp")
+    ] == ["scratch"]
+    assert [volume["name"] for volume in found["volumes"]] == ["celery-state", "celery-probe", "scratch"]
+
+
+def test_a_spread_constraint_without_selector_counts_the_pods_of_the_component(spec):
+    """To Kubernetes it would count no pod at all."""
+    constraint = {"topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "maxSkew": 1}
+    mine = {**constraint, "topologyKey": "host", "labelSelector": {"matchLabels": {"a": "b"}}}
+    ours = {"matchLabels": {"celeryproject.org/app": "shop", "celeryproject.org/component": "worker"}}
+    found = spec(topologySpreadConstraints=[constraint, mine])["topologySpreadConstraints"]
+    assert found == [{**constraint, "labelSelector": ours}, mine]
+
+
+def test_quantities_are_written_as_the_api_server_writes_them():
+    divisor = {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1000m"}}
+    container = {
+        "resources": {"requests": {"cpu": 0.5, "memory": "1024Mi"}, "claims": [{"name": "1000m"}]},
+        "env": [{"name": "N", "value": "1000m"}, {"name": "C", "valueFrom": divisor}],
+    }
+    item = {"path": "1000m", **divisor}
+    found = pod.canonical(
+        {
+            "containers": [container],
+            "initContainers": [container],
+            "volumes": [
+                {"name": "1000m", "emptyDir": {"sizeLimit": 1024}},
+                {"ephemeral": {"volumeClaimTemplate": {"spec": {"resources": {"requests": {"storage": "1024Gi"}}}}}},
+                {"downwardAPI": {"items": [item]}},
+                {"projected": {"sources": [{"downwardAPI": {"items": [item]}}]}},
+            ],
+        },
+        pod.QUANTITIES,
+    )
+    one = {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1"}}
+    canonical = {
+        "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "claims": [{"name": "1000m"}]},
+        "env": [{"name": "N", "value": "1000m"}, {"name": "C", "valueFrom": one}],
+    }
+    assert found == {
+        "containers": [canonical],
+        "initContainers": [canonical],
+        "volumes": [
+            {"name": "1000m", "emptyDir": {"sizeLimit": "1024"}},
+            {"ephemeral": {"volumeClaimTemplate": {"spec": {"resources": {"requests": {"storage": "1Ti"}}}}}},
+            {"downwardAPI": {"items": [{"path": "1000m", **one}]}},
+            {"projected": {"sources": [{"downwardAPI": {"items": [{"path": "1000m", **one}]}}]}},
+        ],
+    }
