@@ -10,7 +10,7 @@ run    := .venv/.run
 test   := .venv/.test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast crd golden bench clean
+.PHONY: help run test lint fast demo crd golden bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: $(test) ## ruff, mypy, import contracts
 	$(bin)/mypy
 	$(bin)/lint-imports
 
+demo: $(test) ## an app's whole life on a real control plane, in about a minute
+	$(bin)/python demo/demo.py
+
 crd: $(test) ## write crds/celeryapps.yaml anew from its source and the API server's OpenAPI
 	$(bin)/python crds/generate.py "$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3"
 
@@ -39,6 +42,7 @@ golden: $(run) ## write examples/*/base anew; review the difference like code
 
 bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py
+	$(bin)/python bench/bench_reconcile.py
 
 clean: ## remove what was made, but not the built control plane (.cache)
 	rm -rf .venv build dist $(OUT)
@@ -53,5 +57,5 @@ $(run): pyproject.toml hatch_build.py crds/celeryapps.yaml | .venv
 	@touch $@
 
 $(test): $(run)
-	$(bin)/pip install --quiet --group test --group lint
+	$(bin)/pip install --quiet --editable '.[reconciler]' --group test --group lint
 	@touch $@

@@ -39,6 +39,7 @@ def running(binary: Path, folder: Path) -> Iterator[Cluster]:
     ports, token = _free_ports(), secrets.token_hex()
     subprocess.run([binary, "files", folder], check=True)
     (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
+    (folder / "audit-policy.json").write_text(parts.audit_policy())
     (folder / "kubeconfig").write_text(parts.kubeconfig(ports, token))
     cluster = Cluster(binary, folder, ports.api, token, "default")
     with ExitStack() as stack:  # ends the API server before etcd, without which it would take minutes

@@ -1,0 +1,132 @@
+"""celery-reconcile as it runs in a pod, under the RBAC of kustomize/base, and what it costs. Linux only."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
+
+sys.path.append(str(Path(__file__).parents[1] / "tests/cluster"))
+
+import build
+import control_plane
+from cluster import Cluster
+
+BASE = Path(__file__).parents[1] / "kustomize/base"
+COMMAND = [str(Path(sys.executable).with_name("celery-reconcile")), "run"]
+SYSTEM = "celery-render-system"
+NAMESPACE = "bench"
+
+READS = {"list", "watch", "get", "dry-run"}
+
+
+class Spent(NamedTuple):
+    """What the process says of itself under /metrics, since its start."""
+
+    cpu_seconds: float
+    passes: float
+    not_done: float
+    """Of the passes."""
+    pass_seconds: float
+    requests: float
+    others: float
+    """Requests besides LISTs and watches."""
+    writes: float
+
+    def since(self, before: "Spent") -> "Spent":
+        return Spent(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+class Reconciler:
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self._process = process
+        self._metrics = f"http://127.0.0.1:{port}/metrics"
+
+    @property
+    def peak_mib(self) -> float:
+        """Its highest memory since its start, as Linux keeps it."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+    def spent(self) -> Spent:
+        with urllib.request.urlopen(self._metrics) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = [sample for family in families for sample in family.samples]
+
+        def total(name: str, counts: Callable[[dict[str, str]], bool] = lambda _: True) -> float:
+            return sum(sample.value for sample in samples if sample.name == name and counts(sample.labels))
+
+        passes, requests = "celery_reconcile_passes_total", "celery_reconcile_api_requests_total"
+        return Spent(
+            cpu_seconds=total("process_cpu_seconds_total"),
+            passes=total(passes),
+            not_done=total(passes, lambda labels: labels["result"] != "done"),
+            pass_seconds=total("celery_reconcile_pass_duration_seconds_sum"),
+            requests=total(requests),
+            others=total(requests, lambda labels: labels["verb"] not in {"list", "watch"}),
+            writes=total(requests, lambda labels: labels["verb"] not in READS),
+        )
+
+    def settle(self, seconds: float) -> None:
+        """Return when it has asked for nothing but LISTs for so long."""
+        others, since = -1.0, time.monotonic()
+        while time.monotonic() - since < seconds:
+            if others != (others := self.spent().others):
+                since = time.monotonic()
+            time.sleep(0.5)
+
+
+@contextmanager
+def planted() -> Iterator[Cluster]:
+    """Yield a control plane with kustomize/base in it, but without its pods: they would only be played."""
+    with tempfile.TemporaryDirectory() as folder, control_plane.running(build.binary(), Path(folder)) as plane:
+        plane.in_namespace(SYSTEM).kubectl("apply", "--server-side", "-k", BASE)
+        plane.in_namespace(SYSTEM).kubectl("delete", "deployment", "celery-reconcile")
+        plane.kubectl("wait", "--for=condition=Established", "crd/celeryapps.celeryproject.org")
+        plane.kubectl("create", "namespace", NAMESPACE)
+        plane.wait_until(lambda: plane.kubectl("get", "celeryapps", check=False).returncode == 0)
+        yield plane.in_namespace(NAMESPACE)
+
+
+@contextmanager
+def pod(plane: Cluster) -> Iterator[dict[str, str]]:
+    """Yield what a pod's environment says, with its service account where it says."""
+    with tempfile.TemporaryDirectory() as folder:
+        token = plane.in_namespace(SYSTEM).kubectl("create", "token", "celery-reconcile", "--duration=3h").stdout
+        Path(folder, "token").write_text(token, encoding="utf-8")
+        Path(folder, "ca.crt").write_bytes((plane.folder / "tls.crt").read_bytes())
+        yield {name: text for name, text in os.environ.items() if name != "KUBECONFIG"} | {
+            "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+            "KUBERNETES_SERVICE_PORT": str(plane.port),
+            "CELERY_RECONCILE_SERVICE_ACCOUNT": folder,
+            "CELERY_RECONCILE_LOG_LEVEL": "WARNING",  # what goes wrong is seen between the figures
+        }
+
+
+@contextmanager
+def running(plane: Cluster) -> Iterator[Reconciler]:
+    """Yield a celery-reconcile that has begun to work."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pod(plane) as environment, subprocess.Popen([*COMMAND, f"--metrics-port={port}"], env=environment) as process:
+        try:
+            plane.wait_until(lambda: _is_ready(port))
+            yield Reconciler(process, port)
+        finally:
+            process.kill()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,48 @@
+"""What wakes the loop before its time, and what stops it."""
+
+import contextlib
+import queue
+import signal
+import time
+from types import FrameType
+
+
+class Bell:
+    """Wakes the loop, from any thread and from signal handlers: a SimpleQueue is reentrant, an Event is not."""
+
+    def __init__(self) -> None:
+        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.stopped = False
+
+    def ring(self) -> None:
+        self._rung.put(None)
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.ring()
+
+    def quiet(self) -> None:
+        """Forget what rang: what comes next sees it anyway."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._rung.get_nowait()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the bell rings, or after so long."""
+        with contextlib.suppress(queue.Empty):
+            self._rung.get(timeout=max(seconds, 0.0))
+
+    def rest_until(self, moment: float) -> None:
+        """Return at this moment of the monotonic clock, whatever rings, or when stopped."""
+        while not self.stopped and (left := moment - time.monotonic()) > 0:
+            self.wait(left)
+
+    def stop_on_signals(self) -> None:
+        """Stop on SIGTERM and Ctrl-C; a second one ends the process at once."""
+
+        def handler(number: int, _frame: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            self.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, handler)

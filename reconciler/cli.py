@@ -1,0 +1,122 @@
+"""celery-reconcile on the command line: options in, one exit code. Every option is an environment variable too."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import click
+
+from reconciler import errors, logs, reconcile, service, text
+from reconciler.bell import Bell
+from reconciler.cluster import Cluster
+from reconciler.memory import Memory
+from reconciler.model import CELERY_APP
+from reconciler.settings import SERVICE_ACCOUNT, Settings
+from reconciler.transport import Transport
+
+log = logging.getLogger(__name__)
+
+Command = Callable[..., Any]
+
+
+def option(name: str, *names: str, **how: Any) -> Callable[[Command], Command]:
+    """Return click's option; `--lease-name` is also CELERY_RECONCILE_LEASE_NAME."""
+    variable = "CELERY_RECONCILE_" + name.split("/", maxsplit=1)[0].removeprefix("--").upper().replace("-", "_")
+    return click.option(name, *names, envvar=variable, show_envvar=True, show_default=True, **how)
+
+
+_SHARED = (
+    option("--kubeconfig", metavar="FILE", help="Instead of the pod's own service account."),
+    option("--context", metavar="NAME", help="Of the kubeconfig; else its current one."),
+    option("--service-account", metavar="DIR", default=SERVICE_ACCOUNT, help="Where the pod's token is."),
+    option("--namespace", "-n", metavar="NAME", help="Of the apps; else all."),
+    option("--selector", "-l", metavar="LABELS", default="", help="Of the apps, as kubectl takes it; else all."),
+    option("--request-timeout", type=click.FloatRange(0.1), default=10.0, help="Seconds without a byte."),
+    option("--log-format", type=click.Choice(list(logs.FORMATTERS)), default="text"),
+    option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), default="INFO"),
+)
+
+
+def shared(command: Command) -> Command:
+    """Return the command with the options that all have: which cluster, which apps, how to log."""
+    for add in reversed(_SHARED):
+        command = add(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="celery-render")
+def main() -> None:
+    """Run the CeleryApps of a cluster."""
+
+
+@main.command()
+@shared
+@option("--interval", type=click.FloatRange(min=1), default=10.0, help="Seconds from a pass to the next.")
+@option("--once", is_flag=True, help="One pass; exit 1 if it failed or an app did.")
+@option("--dry-run", is_flag=True, help="Ask the server and say what would be done, but write nothing.")
+@option("--concurrency", type=click.IntRange(1, 32), default=8, help="Requests at a time.")
+@option("--watch/--no-watch", default=True, help="Begin a pass early when something changed.")
+@option("--leader-elect/--no-leader-elect", default=False, help="Write only while holding the Lease.")
+@option("--lease-namespace", metavar="NAME", help="Else the pod's own.")
+@option("--lease-name", metavar="NAME", default="celery-reconcile")
+@option("--lease-duration", type=click.IntRange(2), default=15, help="Seconds until another takes over after a crash.")
+@option("--identity", metavar="NAME", help="In the Lease, of this pod alone; else the host's name and a random part.")
+@option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="For /metrics, /healthz, /readyz; 0: none.")
+def run(**given: Any) -> None:
+    """Apply, heal, prune and report, pass after pass, until SIGTERM."""
+    settings = Settings(**given)
+    logs.begin(settings.log_format, settings.log_level)
+    log.info("celery-reconcile %s %s", version("celery-render"), settings)
+    bell = Bell()
+    bell.stop_on_signals()
+    try:
+        last = service.run(settings, bell)
+    except (errors.NoCluster, OSError) as reason:
+        fail(reason)
+    if settings.once and (last is None or any(app.problem for app in last.apps)):
+        sys.exit(1)
+
+
+@main.command()
+@shared
+def diff(**given: Any) -> None:
+    """Show what a pass would change.
+
+    Exit codes as of kubectl diff: 0 nothing, 1 something, 2 it could not be found out.
+    """
+    settings = Settings(**given)
+    with reading(settings) as cluster:
+        found = reconcile.run_pass(cluster, Memory(), settings.options, datetime.now(UTC))
+    for line in text.changes(found):
+        click.echo(line)
+    sys.exit(2 if any(app.problem for app in found.apps) else any(app.steps for app in found.apps))
+
+
+@main.command()
+@shared
+def status(**given: Any) -> None:
+    """Show the apps, what they are made of and whether it runs."""
+    settings = Settings(**given)
+    with reading(settings) as cluster:
+        click.echo(text.table(cluster.list(CELERY_APP, settings.namespace, settings.selector)))
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Cluster]:
+    """Yield the cluster to one who may not write. Ends with code 2 when it cannot be read."""
+    logs.begin(settings.log_format, settings.log_level)
+    try:
+        yield Cluster(Transport(settings.access(), lambda: False, lambda _verb, _code: None, settings.request_timeout))
+    except (errors.NoCluster, errors.ClusterError) as reason:
+        fail(reason)
+
+
+def fail(reason: Exception) -> NoReturn:
+    """End with the reason and code 2."""
+    click.echo(f"celery-reconcile: {reason}", err=True)
+    sys.exit(2)

@@ -1,0 +1,175 @@
+"""Objects as they are in the cluster: the apps, and what may be their children. Pure values.
+
+A pass holds thousands of them, so each is kept packed, and unpacked only where it is looked into.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, NamedTuple, Self
+
+from reconciler.model import Manifest, Ref
+from render.naming import APP_LABEL, BEAT, COMPONENT_LABEL, FLOWER
+
+SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "selfLink")
+"""What the API server writes into metadata whenever anything changes."""
+REVISION = "deployment.kubernetes.io/revision"
+"""What the Deployment controller counts in; it comes a moment after the Deployment."""
+
+
+class Mode(StrEnum):
+    APPLY = "Apply"
+    SCALE = "Scale"
+    OFF = "Off"
+
+
+class Controller(NamedTuple):
+    """The one owner an object answers to."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def stable(manifest: Manifest) -> Manifest:
+    """Return the object less what changes without anybody's doing: its status, and the server's book-keeping."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key not in SERVERS_OWN}
+    if REVISION in (metadata.get("annotations") or ()):
+        rest = {key: value for key, value in metadata.pop("annotations").items() if key != REVISION}
+        metadata |= {"annotations": rest} if rest else {}
+    return {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
+
+
+def digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def text_of(manifest: Any) -> str:
+    """Return equal text for equal values, whichever order their keys came in."""
+    return json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One object, labelled as the child of an app."""
+
+    ref: Ref
+    uid: str
+    resource_version: str
+    app: str
+    """The name its label says; empty without."""
+    component: str
+    controller: Controller | None
+    is_terminating: bool
+    generation: int
+    replicas: int | None
+    status: Manifest
+    digest: bytes
+    """Of what is stable of it."""
+    packed: bytes
+    """What is stable of it, and its managedFields."""
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        metadata, text = manifest["metadata"], text_of(stable(manifest))
+        owners = text_of(metadata.get("managedFields") or [])
+        labels = metadata.get("labels") or {}
+        return cls(
+            ref=Ref.of(manifest),
+            uid=metadata["uid"],
+            resource_version=metadata.get("resourceVersion", ""),
+            app=labels.get(APP_LABEL, ""),
+            component=labels.get(COMPONENT_LABEL, ""),
+            controller=_controller(metadata),
+            is_terminating="deletionTimestamp" in metadata,
+            generation=metadata.get("generation", 0),
+            replicas=(manifest.get("spec") or {}).get("replicas"),
+            status=manifest.get("status") or {},
+            digest=digest(text),
+            packed=zlib.compress(f"{text}\n{owners}".encode(), 1),
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        """The object, less what changes without anybody's doing."""
+        return dict(self._unpacked(0))
+
+    @property
+    def managed_fields(self) -> list[Manifest]:
+        return list(self._unpacked(1))
+
+    def _unpacked(self, line: int) -> Any:
+        return json.loads(zlib.decompress(self.packed).splitlines()[line])
+
+
+def _controller(metadata: Manifest) -> Controller | None:
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("controller"):
+            return Controller(owner["apiVersion"], owner["kind"], owner["name"], owner["uid"])
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One CeleryApp. It may have been stored under an older CRD: nothing in its spec is sure."""
+
+    ref: Ref
+    uid: str
+    generation: int
+    mode: Mode
+    label: str
+    """What its children's label says: its name. In Scale mode its own label, since overlays rename objects."""
+    is_terminating: bool
+    groups: tuple[str, ...]
+    parts: tuple[str, ...]
+    """Its components: the worker groups, then beat and Flower if it has them. Each is a Deployment."""
+    status: Manifest
+    text: str
+    """What is stable of it, as JSON."""
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        metadata, spec = manifest["metadata"], _mapping(manifest.get("spec"))
+        mode = spec.get("reconcile")
+        mode = Mode(mode) if mode in tuple(Mode) else Mode.APPLY
+        groups = tuple(_names(spec.get("workers")))
+        own_label = (metadata.get("labels") or {}).get(APP_LABEL) if mode is Mode.SCALE else None
+        return cls(
+            ref=Ref.of(manifest),
+            uid=metadata["uid"],
+            generation=metadata["generation"],
+            mode=mode,
+            label=own_label or metadata["name"],
+            is_terminating="deletionTimestamp" in metadata,
+            groups=groups,
+            parts=(*groups, *(part for part in (BEAT, FLOWER) if spec.get(part) is not None)),
+            status=_mapping(manifest.get("status")),
+            text=text_of(stable(manifest)),
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        return dict(json.loads(self.text))
+
+    @property
+    def bare(self) -> Manifest:
+        """Which object it is, and nothing else; its UID is a precondition to what is applied to it."""
+        metadata = {"namespace": self.ref.namespace, "name": self.ref.name, "uid": self.uid}
+        return {"apiVersion": self.ref.api_version, "kind": self.ref.kind, "metadata": metadata}
+
+
+def _mapping(value: Any) -> Manifest:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(groups: Any) -> Iterator[str]:
+    for group in groups if isinstance(groups, list) else ():
+        if isinstance(name := _mapping(group).get("name"), str):
+            yield name

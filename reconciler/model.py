@@ -1,0 +1,157 @@
+"""The nouns of the reconciler. Pure values: no clock, no cluster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as plain JSON values."""
+
+FIELD_MANAGER = "celery-reconcile"
+APP_LABEL = "celeryproject.org/app"
+
+
+class Kind(NamedTuple):
+    """A kind of object and where the API server keeps it. All of ours are namespaced."""
+
+    api_version: str
+    name: str
+    plural: str
+    optional: bool = False
+    """Its CRD may be absent: then there are simply no such objects."""
+
+    @property
+    def resource(self) -> str:
+        """`deployments.apps`, as RBAC and `kubectl` write it."""
+        group, slash, _ = self.api_version.partition("/")
+        return f"{self.plural}.{group}" if slash else self.plural
+
+    def path(self, namespace: str | None = None, name: str = "") -> str:
+        """Return the path of the object, of all in the namespace, or of all there are."""
+        parts = [f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"]
+        parts += [f"namespaces/{namespace}"] if namespace else []
+        return "/".join([*parts, self.plural, *filter(None, [name])])
+
+
+CELERY_APP = Kind("celeryproject.org/v1alpha1", "CeleryApp", "celeryapps")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+SERVICE = Kind("v1", "Service", "services")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+TRIGGER_AUTHENTICATION = Kind("keda.sh/v1alpha1", "TriggerAuthentication", "triggerauthentications", optional=True)
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", optional=True)
+EVENT = Kind("events.k8s.io/v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+
+CHILD_KINDS = (
+    CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
+    SERVICE,
+    DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
+    NETWORK_POLICY,
+    INGRESS,
+    HORIZONTAL_POD_AUTOSCALER,
+    TRIGGER_AUTHENTICATION,
+    SCALED_OBJECT,
+)
+"""In the order in which children are applied."""
+
+_KINDS = {(kind.api_version, kind.name): kind for kind in (CELERY_APP, *CHILD_KINDS, EVENT, LEASE)}
+
+
+class Ref(NamedTuple):
+    """Which object: the identity the whole program keys on."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        metadata = manifest["metadata"]
+        return cls(manifest["apiVersion"], manifest["kind"], metadata["namespace"], metadata["name"])
+
+    @property
+    def path(self) -> str:
+        """Where the API server keeps it. Raises KeyError for a kind that is none of ours."""
+        return f"{self.collection}/{self.name}"
+
+    @property
+    def collection(self) -> str:
+        """Where all of its kind in its namespace are."""
+        return _KINDS[self.api_version, self.kind].path(self.namespace)
+
+    def __str__(self) -> str:
+        """Return `Deployment/shop/shop-worker`."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+class Outcome(StrEnum):
+    """What became of a child in a pass; one word, in logs, metrics, Events and tests alike."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    SKIPPED = "skipped"  # a safety rule held it back; the message says which
+    FAILED = "failed"  # the API server did not do it; the message says why
+
+
+class Change(NamedTuple):
+    """One field that differs: `spec.template.spec.containers[0].image`. A field that is not there is None."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class StepResult(NamedTuple):
+    """What became of one child, in a dry run: what would."""
+
+    ref: Ref
+    outcome: Outcome
+    message: str = ""
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class AppResult:
+    """What became of one app in a pass."""
+
+    app: Ref
+    steps: tuple[StepResult, ...] = ()
+    """Without the unchanged ones: a steady app has none."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Type to status as now reported: {"Ready": "True", …}."""
+    problem: str = ""
+    """Why the app could not be served; it is tried again later."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which apps a pass is about, and how it goes about them."""
+
+    namespace: str | None = None
+    """None: every namespace."""
+    selector: str = ""
+    """Of CeleryApps, by label."""
+    dry_run: bool = False
+    concurrency: int = 8
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What a pass did. The memory goes into the next one."""
+
+    apps: tuple[AppResult, ...]
+    memory: Any
+    """A reconcile.Memory: what is kept between passes, to save work only; an empty one is always right."""
+    retry_in_seconds: float | None = None
+    """When an app that backs off is due, if that is before the next pass would be."""

@@ -1,0 +1,94 @@
+"""What is there, and what the API server would answer: every read of a pass. Nothing here writes.
+
+A steady pass is one LIST of each kind, for all apps. Children are read before the apps: whether a child is still
+desired is then judged by a younger spec than it was made from, never by an older one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+from reconciler.child import Child
+from reconciler.cluster import Cluster
+from reconciler.errors import Conflict, Forbidden, ListFailed, NotFound
+from reconciler.live import App, Live
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, Manifest, Options, Ref
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Every app, and every object that is labelled as the child of one."""
+
+    apps: tuple[App, ...]
+    lives: Mapping[Ref, Live]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Kinds that may not be listed, with the server's reason: nothing is known of their objects."""
+
+    def of(self, app: App) -> dict[Ref, Live]:
+        """Return what is labelled as the app's own, or has it as its controller."""
+        labelled = self._labelled.get((app.ref.namespace, app.label), ())
+        return {live.ref: live for live in (*labelled, *self._controlled.get(app.uid, ()))}
+
+    @cached_property
+    def _labelled(self) -> Mapping[tuple[str, str], list[Live]]:
+        return _grouped(((live.ref.namespace, live.app), live) for live in self.lives.values())
+
+    @cached_property
+    def _controlled(self) -> Mapping[str, list[Live]]:
+        return _grouped((live.controller.uid, live) for live in self.lives.values() if live.controller)
+
+
+def everything(cluster: Cluster, options: Options, before: Mapping[Ref, Live]) -> Observed:
+    """Return the apps and their children. Raises ListFailed: a list that failed is never an empty one.
+
+    What has not changed since the pass before is the same value.
+    """
+    lives: dict[Ref, Live] = {}
+    unreadable: dict[str, str] = {}
+    for kind in CHILD_KINDS:
+        try:
+            for manifest in cluster.list(kind, options.namespace, APP_LABEL):
+                ref = Ref.of(manifest)
+                lives[ref] = _same(before.get(ref), manifest) or Live.of(manifest)
+        except ListFailed as failure:
+            if not isinstance(failure.__cause__, Forbidden):
+                raise
+            unreadable[kind.name] = str(failure)  # a verb is missing: only apps that use this kind have to suffer
+    apps = tuple(App.of(manifest) for manifest in cluster.list(CELERY_APP, options.namespace, options.selector))
+    return Observed(apps, lives, unreadable)
+
+
+def unlisted(child: Child, cluster: Cluster) -> Child:
+    """Return a child that the lists did not show with what is there all the same, or what creating it would give.
+
+    A label taken off hides a child from the lists; a foreign object of the name was never in them.
+    """
+    try:
+        return child.answered(cluster.apply(child.guarded, dry_run=True))
+    except Conflict:
+        try:
+            return child.found(cluster.get(child.ref))
+        except NotFound:  # it has gone in between
+            return child
+
+
+def answer(child: Child, cluster: Cluster) -> Child:
+    """Return the child with what the server would make of it."""
+    return child.answered(cluster.apply(child.guarded, dry_run=True))
+
+
+def _same(live: Live | None, manifest: Manifest) -> Live | None:
+    metadata = manifest["metadata"]
+    identity = (metadata["uid"], metadata["resourceVersion"])
+    return live if live and (live.uid, live.resource_version) == identity else None
+
+
+def _grouped(pairs: Iterable[tuple[Key, Live]]) -> Mapping[Key, list[Live]]:
+    groups: dict[Key, list[Live]] = defaultdict(list)
+    for key, live in pairs:
+        groups[key].append(live)
+    return groups

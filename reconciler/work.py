@@ -1,0 +1,60 @@
+"""One app within a pass: what there is of it, what is known about it, what was done. Pure values."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Self
+
+from reconciler import verdict
+from reconciler.child import Child
+from reconciler.live import App, Live
+from reconciler.memory import Known, digests
+from reconciler.model import Outcome, Ref, StepResult
+from reconciler.step import Deed
+from reconciler.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Work:
+    app: App
+    lives: Mapping[Ref, Live]
+    """Everything there is of the app."""
+    known: Known = field(default_factory=Known)
+    results: tuple[StepResult, ...] = ()
+
+    def needs_serving(self, now: datetime) -> bool:
+        """Say whether anything has changed since the app was last served, and it is not too early to try again."""
+        return not (self.known.is_at_rest(self.app, self.lives) or self.known.backs_off(self.app, now))
+
+    def rejected(self, why: Verdict) -> Self:
+        """Leave everything as it is until the app is changed."""
+        return replace(self, known=Known(self.app.generation, rest=digests(self.lives), verdict=why))
+
+    def failed(self, why: Verdict, now: datetime) -> Self:
+        """Try again later."""
+        failures, retry_at = self.known.retry(self.app, why, now)
+        return replace(self, known=Known(self.app.generation, self.known.clean, None, why, failures, retry_at))
+
+    def done(self, children: Iterable[Child], deeds: Iterable[Deed], now: datetime) -> Self:
+        """Take in what became of the steps."""
+        deeds = tuple(deeds)
+        after = {deed.step.ref: deed.live for deed in deeds if not deed.error}
+        lives = {ref: live for ref, live in ({**self.lives, **after}).items() if live}
+        known = replace(self.known, clean=dict(_clean(children, deeds)))
+        work = replace(self, lives=lives, known=known, results=(*self.results, *(deed.result for deed in deeds)))
+        for deed in deeds:
+            if deed.error:
+                return work.failed(verdict.refused(deed.error), now)
+        if waiting := [deed.step.message for deed in deeds if deed.step.outcome is Outcome.SKIPPED]:
+            return replace(work, known=Known(self.app.generation, known.clean, None, verdict.waiting(waiting)))
+        return replace(work, known=Known(self.app.generation, known.clean, digests(lives)))
+
+
+def _clean(children: Iterable[Child], deeds: Iterable[Deed]) -> Iterable[tuple[Ref, tuple[bytes, bytes]]]:
+    """Yield the children that are now as they shall be, and how they are: the server's last answer is the truth."""
+    tried = {deed.step.ref: deed for deed in deeds}
+    for child in children:
+        deed = tried.get(child.ref)
+        live = deed.live if deed else child.live
+        if live and not (deed and (deed.error or deed.step.outcome is Outcome.SKIPPED)):
+            yield child.ref, (child.digest, live.digest)

@@ -1,0 +1,223 @@
+"""The reconciler, pass by pass: with the RBAC of kustomize/base, a real token, and every request counted.
+
+A pytest plugin: `pytest_plugins = "reconciling"`.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import Cluster, Response
+
+from reconciler import cluster as client
+from reconciler import model, reconcile
+from reconciler.errors import Halted
+from reconciler.live import stable
+from reconciler.memory import Memory
+from reconciler.model import CELERY_APP, CHILD_KINDS, AppResult, Options, PassResult
+from reconciler.transport import Transport
+
+BASE = Path(__file__).parents[2] / "kustomize/base"
+NAMESPACE = "celery-render-system"
+SPEC = {"image": "registry.example.com/shop:1", "app": "shop.celery:app"}
+EACH_OF_ITS_OWN = ("uid", "creationTimestamp", "namespace", "clusterIP", "clusterIPs", "volumeName", "finalizers")
+OF_THE_VOLUME = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller")
+
+
+class Shop:
+    """The CeleryApp `shop`, and what is in its namespace."""
+
+    def __init__(self, cluster: Cluster, name: str = "shop") -> None:
+        self.cluster = cluster
+        self.name = name
+
+    def manifest(self, **spec: Any) -> dict[str, Any]:
+        identity = {"apiVersion": CELERY_APP.api_version, "kind": CELERY_APP.name, "metadata": {"name": self.name}}
+        return identity | {"spec": SPEC | spec}
+
+    def take(self, **spec: Any) -> None:
+        """Let the app be this and nothing else."""
+        self.cluster.apply(self.manifest(**spec), force="true").accepted()
+
+    def delete(self) -> None:
+        self.cluster.request("DELETE", self.cluster.path(self.manifest())).accepted()
+
+    def provide(self, claim: str) -> None:
+        """Create the volume that a claim waits for, as a storage class would."""
+        namespace = self.cluster.namespace
+        volume = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": "/any"},
+            "claimRef": {"namespace": namespace, "name": claim},
+        }
+        manifest = {"metadata": {"name": f"{namespace}-{claim}"}, "spec": volume}
+        self.cluster.request("POST", "/api/v1/persistentvolumes", manifest).accepted()
+
+    @property
+    def live(self) -> dict[str, Any]:
+        return self.cluster.get(self.manifest())
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        return {each["type"]: each["status"] for each in self.live["status"]["conditions"]}
+
+    @property
+    def ready(self) -> tuple[str, str, str]:
+        """Status, reason and message of the condition Ready."""
+        [ready] = [each for each in self.live["status"]["conditions"] if each["type"] == "Ready"]
+        return ready["status"], ready["reason"], ready["message"]
+
+    def children(self) -> dict[str, dict[str, Any]]:
+        """Return every child there is, less what differs from one namespace to the next."""
+        found = {}
+        for kind in CHILD_KINDS:
+            answer = self.cluster.request("GET", kind.path(self.cluster.namespace), labelSelector=model.APP_LABEL)
+            for item in answer.body.get("items", ()) if answer.status == 200 else ():
+                found[f"{kind.name} {item['metadata']['name']}"] = _comparable(stable(item))
+        return found
+
+    def names(self) -> set[str]:
+        return set(self.children())
+
+    def patch(self, name: str, patch: Any, **query: Any) -> Response:
+        """Change `Deployment shop-worker` as another program would."""
+        content_type = f"application/{'json' if isinstance(patch, list) else 'merge'}-patch+json"
+        return self.cluster.request("PATCH", self.path(name), patch, content_type=content_type, **query).accepted()
+
+    def path(self, name: str) -> str:
+        """Return where `Deployment shop-worker` lives."""
+        kind, name = name.split()
+        [known] = [each for each in (CELERY_APP, *CHILD_KINDS) if each.name == kind]
+        return known.path(self.cluster.namespace, name)
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Return `Deployment shop-worker` as it is."""
+        return self.cluster.request("GET", self.path(name)).accepted().body
+
+
+class Reconciler:
+    """One celery-reconcile process: what it remembers, and what it asked for in its last pass."""
+
+    def __init__(self, cluster: Cluster, access: client.Access) -> None:
+        self.cluster = cluster
+        self.requests: Counter[str] = Counter()
+        self.writes_left: float | None = None
+        self.ahead = timedelta()
+        """How much later it is for this reconciler."""
+        self._client = client.Cluster(Transport(access, self._may_write, self._count))
+        self.memory = Memory()
+        self.retry_in = timedelta()
+
+    def run(self, **options: Any) -> PassResult:
+        """Return what a pass over the test's namespace did."""
+        self.requests.clear()
+        options = Options(**{"namespace": self.cluster.namespace} | options)
+        result = reconcile.run_pass(self._client, self.memory, options, datetime.now(UTC) + self.ahead)
+        self.memory = result.memory
+        self.retry_in = timedelta(seconds=result.retry_in_seconds or 0)
+        return result
+
+    def serve(self, **options: Any) -> AppResult:
+        """Return what a pass did about the one app there is."""
+        [result] = self.run(**options).apps
+        return result
+
+    def outcomes(self, **options: Any) -> dict[str, str]:
+        """Return what became of each child in a pass that was not left alone."""
+        return {f"{step.ref.kind} {step.ref.name}": str(step.outcome) for step in self.serve(**options).steps}
+
+    def until_ready(self) -> None:
+        """Pass until every app there is says so."""
+        self.cluster.wait_until(lambda: {app.conditions.get("Ready") for app in self.run().apps} == {"True"})
+
+    def restart(self) -> None:
+        """Forget everything, as a new process."""
+        self.memory = Memory()
+        self.writes_left = None
+
+    def survives(self, writes: int) -> bool:
+        """Kill it after so many writes of a pass, and start it anew; say whether the pass came to its end before."""
+        self.writes_left = writes
+        try:
+            self.run()
+        except Halted:
+            return False
+        else:
+            return True
+        finally:
+            self.restart()
+
+    @property
+    def written(self) -> Counter[str]:
+        """The verbs of the last pass that change something."""
+        return Counter(
+            {verb: number for verb, number in self.requests.items() if verb not in ("list", "get", "dry-run")}
+        )
+
+    def _may_write(self) -> bool:
+        if self.writes_left is not None:
+            self.writes_left -= 1
+        return self.writes_left is None or self.writes_left >= 0
+
+    def _count(self, verb: str, _code: str) -> None:
+        self.requests[verb] += 1
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = ((key, _comparable(each)) for key, each in value.items() if key not in EACH_OF_ITS_OWN + OF_THE_VOLUME)
+        return {key: each for key, each in pairs if (key, each) != ("annotations", {})}
+    return [_comparable(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="session")
+def installed(plane, celeryapp_crd):  # noqa: ARG001 (installs it)
+    """Return the cluster with kustomize/base in it, without its pods, seen from the reconciler's namespace."""
+    base = yaml.load_all(plane.kubectl("kustomize", BASE).stdout, yaml.CSafeLoader)
+    plane = plane.in_namespace(NAMESPACE)
+    for manifest in base:
+        if manifest["kind"] not in {"Deployment", "CustomResourceDefinition"}:
+            plane.apply(manifest, force="true").accepted()
+    return plane
+
+
+@pytest.fixture
+def access(installed, tmp_path):
+    """Return the access of the reconciler's ServiceAccount, as in its pod."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/celery-reconcile/token"
+    (tmp_path / "token").write_text(installed.request("POST", path, {}).accepted().body["status"]["token"])
+    (tmp_path / "ca.crt").write_bytes((installed.folder / "tls.crt").read_bytes())
+    return client.in_cluster(f"https://127.0.0.1:{installed.port}", tmp_path)
+
+
+@pytest.fixture
+def reconciler(cluster, access):
+    return Reconciler(cluster, access)
+
+
+@pytest.fixture
+def shop(cluster):
+    return Shop(cluster)
+
+
+@pytest.fixture
+def scenes(plane, access) -> Iterator[Iterator[tuple[Shop, Reconciler]]]:
+    """Yield an endless supply of shops in namespaces of their own, each with a reconciler."""
+    namespaces: list[str] = []
+
+    def scenes():
+        for _ in itertools.count():
+            created = plane.request("POST", "/api/v1/namespaces", {"metadata": {"generateName": "test-"}}).accepted()
+            namespaces.append(created.body["metadata"]["name"])
+            cluster = plane.in_namespace(namespaces[-1])
+            yield Shop(cluster), Reconciler(cluster, access)
+
+    yield scenes()
+    for name in namespaces:
+        plane.request("DELETE", f"/api/v1/namespaces/{name}").accepted()

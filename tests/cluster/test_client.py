@@ -1,0 +1,402 @@
+"""reconciler/cluster.py against the real API server, and against one that fails."""
+
+import json
+from dataclasses import replace
+
+import fault_proxy
+import pytest
+from fault_proxy import answer
+
+from reconciler import cluster as client
+from reconciler import errors
+from reconciler.model import CELERY_APP, CONFIG_MAP, DEPLOYMENT, EVENT, Kind, Ref
+from reconciler.transport import Transport
+
+ABSENT = Kind("keda.sh/v9", "ScaledNothing", "scalednothings", optional=True)
+
+
+@pytest.fixture
+def proxy(cluster):
+    with fault_proxy.running(cluster) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def service_account(cluster, tmp_path):
+    """Return a folder as the kubelet mounts it into a pod, with the admin's token."""
+    (tmp_path / "token").write_text(cluster.token)
+    (tmp_path / "ca.crt").write_bytes((cluster.folder / "tls.crt").read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def counted():
+    return []
+
+
+@pytest.fixture
+def transport(proxy, service_account, counted):
+    access = client.in_cluster(f"https://127.0.0.1:{proxy.server_port}", service_account)
+    return Transport(access, lambda: True, lambda *each: counted.append(each), silence_seconds=5)
+
+
+@pytest.fixture
+def ours(transport):
+    """Return the cluster as the reconciler sees it, through the proxy."""
+    return client.Cluster(transport)
+
+
+@pytest.fixture
+def patience(ours, transport):
+    """Return the same twice, first as it is, then with time-outs that a test can wait for."""
+    return ours, client.Cluster(replace(transport, silence_seconds=0.3))
+
+
+@pytest.fixture
+def note(cluster):
+    """Return a ConfigMap to write."""
+    metadata = {"namespace": cluster.namespace, "name": "note", "labels": {"note": "yes"}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": "hello"}}
+
+
+def names(manifests):
+    return [manifest["metadata"]["name"] for manifest in manifests]
+
+
+# Reading
+
+
+@pytest.fixture
+def notes(ours, note, cluster, monkeypatch):
+    """Return what to list to get five ConfigMaps, two to a page."""
+    monkeypatch.setattr(client, "PAGE_ITEMS", 2)
+    for number in range(5):
+        ours.apply(note | {"metadata": note["metadata"] | {"name": f"note-{number}"}}, dry_run=False)
+    return CONFIG_MAP, cluster.namespace, "note=yes"
+
+
+def test_a_list_is_every_page_with_kind_and_apiversion(ours, notes):
+    listed = ours.list(*notes)
+    assert names(listed) == [f"note-{number}" for number in range(5)]
+    assert {(each["apiVersion"], each["kind"]) for each in listed} == {("v1", "ConfigMap")}
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_list_that_comes_packed_is_unpacked(ours, proxy, note, notes, chunked):
+    def forward(exchange):
+        response = exchange.forwarded()
+        packed.append(response.headers["Content-Encoding"])
+        if chunked:
+            exchange.head(200, {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"})
+            exchange.wfile.writelines(b"1\r\n%c\r\n" % byte for byte in response.read())
+            exchange.wfile.write(b"0\r\n\r\n")
+        else:
+            exchange.send(200, response.read(), {"Content-Encoding": "gzip"})
+
+    packed = []
+    text = {"data": {"text": "long " * 50_000}}
+    for number in range(5):
+        ours.apply(note | {"metadata": note["metadata"] | {"name": f"note-{number}"}} | text, dry_run=False)
+    with proxy.fault(forward, on="^GET"):
+        assert [each["data"] for each in ours.list(*notes)] == [text["data"]] * 5
+    assert packed == ["gzip"] * 3
+    with proxy.fault(fault_proxy.half_the_json, on="^GET"), pytest.raises(errors.ListFailed, match="half an answer"):
+        ours.list(*notes)
+
+
+def test_a_list_whose_pages_expire_is_read_again_at_once(ours, proxy, notes):
+    with proxy.fault(answer(410), on="continue="):
+        assert len(ours.list(*notes)) == 5
+
+
+def test_a_kind_whose_crd_may_be_absent_has_no_objects(ours):
+    assert ours.list(ABSENT) == []
+
+
+def test_a_kind_whose_crd_must_be_there_is_missed(ours):
+    with pytest.raises(errors.ListFailed, match="ScaledNothing list: 404"):
+        ours.list(ABSENT._replace(optional=False))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(401),
+        answer(403),
+        answer(429, Retry_After="60"),
+        answer(500),
+        answer(503),
+        answer(504),
+        fault_proxy.reset,
+        fault_proxy.silence,
+        fault_proxy.half_an_answer,
+        fault_proxy.half_the_json,
+        fault_proxy.trickle,
+    ],
+)
+@pytest.mark.parametrize("page", ["limit=", "continue="], ids=["first page", "second page"])
+def test_a_list_that_fails_is_never_empty(patience, proxy, notes, fault, page):
+    ours, impatient = patience
+    with proxy.fault(fault, on=page), pytest.raises(errors.ListFailed):
+        impatient.list(*notes)
+    assert names(ours.list(*notes)) == [f"note-{number}" for number in range(5)]
+
+
+def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(ours, proxy):
+    def nothing(exchange):
+        exchange.send(200, b"{}", {})
+
+    with proxy.fault(nothing, on="GET"), pytest.raises(errors.ListFailed, match="no list"):
+        ours.list(DEPLOYMENT)
+
+
+# Writing
+
+
+def test_a_dry_run_says_what_the_server_would_keep_and_keeps_nothing(ours, cluster, note):
+    assert "resourceVersion" not in ours.apply(note, dry_run=True)["metadata"]
+    assert ours.list(CONFIG_MAP, cluster.namespace, "note=yes") == []
+
+
+def test_an_apply_creates_then_changes_as_celery_reconcile(ours, note):
+    ours.apply(note, dry_run=False)
+    applied = ours.apply(note | {"data": {"text": "good bye"}}, dry_run=False)
+    assert applied["data"] == {"text": "good bye"}
+    [manager] = applied["metadata"]["managedFields"]
+    assert (manager["manager"], manager["operation"]) == ("celery-reconcile", "Apply")
+
+
+def test_an_apply_takes_over_what_another_has_set(ours, cluster, note):
+    cluster.apply(note | {"data": {"text": "theirs"}}).accepted()
+    assert ours.apply(note, dry_run=False)["data"] == {"text": "hello"}
+
+
+def test_a_field_the_server_does_not_know_is_invalid(ours, note):
+    with pytest.raises(errors.Invalid, match=r"ConfigMap/.*/note dry-run: [45]00 .*\.dta: field not declared"):
+        ours.apply(note | {"dta": {}}, dry_run=True)
+
+
+def test_what_is_invalid_is_said_field_by_field(ours, note):
+    with pytest.raises(errors.Invalid) as caught:
+        ours.apply(note | {"data": {"a/b": ""}}, dry_run=True)
+    assert [cause["field"] for cause in caught.value.causes] == ["data[a/b]"]
+    assert caught.value.reason == "Invalid"
+
+
+def test_the_status_is_applied_beside_the_rest(ours, cluster, celeryapp_crd):  # noqa: ARG001 (installs it)
+    metadata = {"namespace": cluster.namespace, "name": "shop"}
+    app = {"apiVersion": CELERY_APP.api_version, "kind": "CeleryApp", "metadata": metadata}
+    cluster.apply(app | {"spec": {"image": "shop:1", "app": "shop"}}).accepted()
+    assert ours.apply_status(app | {"status": {"workersReady": "1/1"}})["spec"]["image"] == "shop:1"
+    assert cluster.get(app)["status"] == {"workersReady": "1/1"}
+
+
+def test_a_patch_that_tests_what_it_saw_is_refused_when_that_changed(ours, note):
+    ours.apply(note, dry_run=False)
+    test, remove = ({"op": "test", "path": "/data/text", "value": "bye"}, {"op": "remove", "path": "/data/text"})
+    with pytest.raises(errors.Invalid):
+        ours.patch(Ref.of(note), [test, remove], dry_run=False)
+    test["value"] = "hello"
+    assert "data" in ours.patch(Ref.of(note), [test], dry_run=True)
+    assert "data" not in ours.patch(Ref.of(note), [test, remove], dry_run=False)
+
+
+def test_a_merge_patch_removes_what_is_null(ours, note):
+    ours.apply(note, dry_run=False)
+    patched = ours.patch(Ref.of(note), {"metadata": {"labels": None}}, client.MERGE_PATCH, dry_run=False)
+    assert "labels" not in patched["metadata"]
+
+
+def test_a_delete_takes_the_object_of_its_uid_and_no_other(ours, cluster, note):
+    uid = ours.apply(note, dry_run=False)["metadata"]["uid"]
+    with pytest.raises(errors.Conflict):
+        ours.delete(Ref.of(note), "00000000-0000-0000-0000-000000000000")
+    assert ours.list(CONFIG_MAP, cluster.namespace, "note=yes")
+    ours.delete(Ref.of(note), uid)
+    assert ours.list(CONFIG_MAP, cluster.namespace, "note=yes") == []
+
+
+def test_what_is_gone_already_is_deleted(ours, note):
+    ours.delete(Ref.of(note), "00000000-0000-0000-0000-000000000000")
+
+
+def test_an_event_is_seen_by_kubectl(ours, cluster, note):
+    ours.apply(note, dry_run=False)
+    ours.emit(
+        {
+            "apiVersion": EVENT.api_version,
+            "kind": "Event",
+            "metadata": {"namespace": cluster.namespace, "name": "note.1"},
+            "eventTime": "2026-01-31T12:00:00.000000Z",
+            "reportingController": "celery-reconcile",
+            "reportingInstance": "celery-reconcile",
+            "action": "Apply",
+            "reason": "Created",
+            "type": "Normal",
+            "note": "ConfigMap created",
+            "regarding": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": cluster.namespace, "name": "note"},
+        }
+    )
+    assert "ConfigMap created" in cluster.kubectl("events", "--for", "configmap/note").stdout
+
+
+def test_a_namespace_that_is_being_deleted_says_so(ours, cluster, note):
+    finalizers = {"metadata": {"name": "held", "finalizers": ["tests.example.com/hold"]}}
+    configmaps = f"/api/v1/namespaces/{cluster.namespace}/configmaps"
+    cluster.request("POST", configmaps, finalizers).accepted()
+    cluster.request("DELETE", f"/api/v1/namespaces/{cluster.namespace}").accepted()
+    with pytest.raises(errors.Forbidden) as caught:
+        ours.apply(note, dry_run=False)
+    assert caught.value.is_terminating
+    patch = [{"op": "remove", "path": "/metadata/finalizers"}]
+    cluster.request("PATCH", f"{configmaps}/held", patch, content_type="application/json-patch+json").accepted()
+
+
+# Not writing
+
+
+def test_who_may_not_write_does_not_but_may_ask(transport, proxy, note):
+    halted = client.Cluster(replace(transport, may_write=lambda: False))
+    ref = Ref.of(note)
+    halted.apply(note, dry_run=True)
+    before = len(proxy.requests)
+    for write in (
+        lambda: halted.apply(note, dry_run=False),
+        lambda: halted.apply_status(note),
+        lambda: halted.patch(ref, [], dry_run=False),
+        lambda: halted.delete(ref, "any"),
+        lambda: halted.create(note),
+        lambda: halted.replace(note),
+        lambda: halted.emit(note),
+    ):
+        with pytest.raises(errors.Halted):
+            write()
+    assert proxy.requests[before:] == []
+
+
+def test_who_may_not_write_any_more_does_not_try_again(transport, proxy, note):
+    answers = iter([True, False])
+    leader = client.Cluster(replace(transport, may_write=lambda: next(answers)))
+    with proxy.fault(answer(429, Retry_After="0"), on="PATCH"), pytest.raises(errors.Halted):
+        leader.apply(note, dry_run=False)
+
+
+# Failing
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (answer(401), errors.Unavailable),
+        (answer(403), errors.Forbidden),
+        (answer(404), errors.NotFound),
+        (answer(409), errors.Conflict),
+        (answer(415), errors.ClusterError),
+        (answer(422), errors.Invalid),
+        (answer(429, Retry_After="1"), errors.Throttled),
+        (answer(500), errors.Unavailable),
+        (answer(503), errors.Unavailable),
+        (answer(302, Location="https://example.com/"), errors.ClusterError),
+        (fault_proxy.silence, errors.Unavailable),
+        (fault_proxy.reset, errors.Unavailable),
+        (fault_proxy.half_an_answer, errors.Unavailable),
+        (fault_proxy.half_the_json, errors.Unavailable),
+        (fault_proxy.trickle, errors.Unavailable),
+    ],
+)
+def test_a_fault_has_one_class_and_passes(patience, proxy, note, fault, error):
+    ours, impatient = patience
+    with proxy.fault(fault, on="PATCH"), pytest.raises(errors.ClusterError) as caught:
+        impatient.apply(note, dry_run=False)
+    assert type(caught.value) is error
+    assert str(caught.value).startswith(f"{Ref.of(note)} apply: ")
+    assert ours.apply(note, dry_run=False)["data"] == note["data"]
+
+
+def test_a_server_that_is_gone_is_unavailable(transport, service_account, note):
+    access = client.in_cluster("https://127.0.0.1:1", service_account)
+    with pytest.raises(errors.Unavailable):
+        client.Cluster(replace(transport, access=access)).apply(note, dry_run=False)
+
+
+def test_one_short_wait_is_granted(ours, proxy, note, counted):
+    with proxy.fault(answer(429, Retry_After="1"), on="PATCH", times=1):
+        ours.apply(note, dry_run=False)
+    assert counted == [("apply", "429"), ("apply", "201")]
+
+
+def test_a_long_wait_is_left_to_the_caller(ours, proxy, note, counted):
+    with proxy.fault(answer(429, Retry_After="60"), on="PATCH"), pytest.raises(errors.Throttled) as caught:
+        ours.apply(note, dry_run=False)
+    assert (caught.value.retry_after_seconds, counted) == (60, [("apply", "429")])
+
+
+def test_a_list_tells_when_to_come_back(ours, proxy):
+    with proxy.fault(answer(429, Retry_After="60")), pytest.raises(errors.ListFailed) as caught:
+        ours.list(CONFIG_MAP)
+    assert caught.value.retry_after_seconds == 60
+
+
+def test_an_unavailable_server_that_names_a_time_is_asked_again_then(ours, proxy, note, counted):
+    with proxy.fault(answer(503, Retry_After="1"), on="PATCH", times=1):
+        ours.apply(note, dry_run=False)
+    assert counted == [("apply", "503"), ("apply", "201")]
+
+
+def test_a_token_that_was_replaced_is_used_at_once(ours, service_account, cluster):
+    (service_account / "token").write_text("expired")
+    with pytest.raises(errors.ListFailed, match="401 Unauthorized"):
+        ours.list(CONFIG_MAP, cluster.namespace)
+    (service_account / "token").write_text(cluster.token)
+    assert names(ours.list(CONFIG_MAP, cluster.namespace)) == ["kube-root-ca.crt"]
+
+
+def test_every_answer_is_counted_by_verb_and_code(ours, proxy, cluster, note, counted):
+    ours.list(CONFIG_MAP, cluster.namespace)
+    ours.apply(note, dry_run=True)
+    ours.delete(Ref.of(note), "any")
+    with proxy.fault(fault_proxy.reset), pytest.raises(errors.Unavailable):
+        ours.apply(note, dry_run=False)
+    assert counted == [("list", "200"), ("dry-run", "201"), ("delete", "404"), ("apply", "error")]
+
+
+# Watching
+
+
+def test_a_watch_tells_of_every_change_since_the_list(ours, cluster, note):
+    ours.list(CONFIG_MAP, cluster.namespace)
+    ours.apply(note, dry_run=False)
+    changes = ours.watch(CONFIG_MAP, cluster.namespace)
+    next(changes)
+    cluster.apply(note | {"data": {"text": "changed"}}, force="true").accepted()
+    next(changes)
+
+
+def test_a_kind_that_was_never_listed_is_not_watched(ours):
+    ours.list(ABSENT)
+    with pytest.raises(errors.NotFound):
+        next(ours.watch(ABSENT))
+
+
+def test_a_watch_from_before_the_server_remembers_ends(ours, proxy, cluster):
+    ours.list(CONFIG_MAP, cluster.namespace)
+
+    def forgotten(exchange):
+        exchange.send(200, json.dumps({"type": "ERROR", "object": {"code": 410}}, separators=(",", ":")).encode(), {})
+
+    for fault in (answer(410), forgotten):
+        with proxy.fault(fault, on="watch="), pytest.raises(errors.ClusterError, match="410"):
+            next(ours.watch(CONFIG_MAP, cluster.namespace))
+
+
+# Kubeconfig
+
+
+def test_a_kubeconfig_gives_the_same_access(transport, cluster):
+    access = client.from_kubeconfig(str(cluster.kubeconfig), None)
+    assert names(client.Cluster(replace(transport, access=access)).list(CONFIG_MAP, cluster.namespace))
+
+
+def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(errors.NoCluster, match=str(tmp_path / "none")):
+        client.from_kubeconfig(str(tmp_path / "none"), None)

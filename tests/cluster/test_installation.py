@@ -1,0 +1,166 @@
+"""The installation of the reconciler under kustomize/, in a real API server."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import build
+import pytest
+import yaml
+
+from reconciler import model
+
+ROOT = Path(__file__).parents[2]
+KUSTOMIZE = ROOT / "kustomize"
+INSTALLATIONS = [KUSTOMIZE / "base", *sorted(KUSTOMIZE.glob("overlays/*"))]
+ARGOCD_CM = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "argocd-cm"},
+    "data": {"url": "https://argo"},
+}
+NAMESPACE = "celery-render-system"
+
+
+def built(cluster, folder):
+    return list(yaml.load_all(cluster.kubectl("kustomize", folder).stdout, yaml.CSafeLoader))
+
+
+def kustomization(folder, **fields):
+    """Return the folder with a kustomization in it, as a user of ours would write one."""
+    for field in ("resources", "components"):
+        fields[field] = [os.path.relpath(path, folder) for path in fields.get(field, ())]
+    (folder / "kustomization.yaml").write_text(json.dumps(fields))
+    return folder
+
+
+def as_the_reconciler(cluster):
+    """Return the cluster as the reconciler of this namespace sees it, with a real token of its ServiceAccount."""
+    path = f"/api/v1/namespaces/{cluster.namespace}/serviceaccounts/celery-reconcile/token"
+    return replace(cluster, token=cluster.request("POST", path, {}).accepted().body["status"]["token"])
+
+
+def may(cluster, verb, **resource):
+    """Return what the server says to a user who asks for leave."""
+    question = {"spec": {"resourceAttributes": {"verb": verb, **resource}}}
+    answer = cluster.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", question)
+    return answer.accepted().body["status"]["allowed"]
+
+
+@pytest.fixture(scope="module")
+def installed(plane, celeryapp_crd):  # noqa: ARG001 (installs it)
+    """Return the cluster with the base in it, as seen from the reconciler's namespace."""
+    plane = plane.in_namespace(NAMESPACE)
+    for manifest in built(plane, KUSTOMIZE / "base"):
+        plane.apply(manifest, force="true").accepted()
+    return plane
+
+
+@pytest.fixture(scope="module")
+def prometheus_operator_crds(plane):
+    """Install the Prometheus Operator's own CustomResourceDefinitions: they judge what monitoring gives it."""
+    operator = build.module("github.com/prometheus-operator/prometheus-operator@v0.85.0")
+    for kind in ("servicemonitors", "prometheusrules"):
+        path = operator / f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml"
+        plane.kubectl("apply", "--server-side", "--filename", path)
+        plane.wait_until(lambda kind=kind: plane.kubectl("get", kind, check=False).returncode == 0)
+
+
+@pytest.mark.usefixtures("prometheus_operator_crds")
+@pytest.mark.parametrize("folder", INSTALLATIONS, ids=lambda folder: folder.name)
+def test_every_object_is_accepted_without_a_warning(installed, folder, tmp_path):
+    here = kustomization(tmp_path, resources=[folder], namespace=NAMESPACE)
+    answers = [installed.apply(manifest, dryRun="All", force="true") for manifest in built(installed, here)]
+    assert [answer.accepted().warnings for answer in answers] == [()] * len(answers)
+
+
+def test_the_pods_pass_the_level_restricted_and_become_ready(installed):
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "celery-reconcile"}}
+    installed.wait_until(lambda: installed.is_rolled_out(deployment))
+
+
+def test_the_namespace_takes_no_pod_below_that_level(installed):
+    spec = {"containers": [{"name": "any", "image": "any"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any"}, "spec": spec}
+    answer = installed.apply(pod, dryRun="All")
+    assert answer.status == 403
+    assert 'violates PodSecurity "restricted:latest"' in answer.body["message"]
+
+
+def test_a_drained_node_keeps_one_of_the_two(installed):
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "celery-reconcile"}}
+    installed.wait_until(lambda: installed.get(budget)["status"].get("disruptionsAllowed") == 1)
+    assert installed.get(budget)["status"]["expectedPods"] == 2
+
+
+@pytest.mark.usefixtures("keda_crds")
+def test_it_may_see_every_kind_of_child_and_no_secret_and_no_pod(installed):
+    reconciler = as_the_reconciler(installed)
+    for path in [kind.path() for kind in (model.CELERY_APP, *model.CHILD_KINDS)]:
+        # not at once: for a moment a new CRD is answered with 429
+        installed.wait_until(lambda path=path: reconciler.request("GET", path).status == 200)
+    assert reconciler.request("GET", "/api/v1/secrets").status == 403
+    assert reconciler.request("GET", "/api/v1/pods").status == 403
+
+
+def test_it_may_keep_its_lease_and_no_other(installed):
+    reconciler = as_the_reconciler(installed)
+    lease = {"group": "coordination.k8s.io", "resource": "leases", "namespace": NAMESPACE, "name": "celery-reconcile"}
+    assert [may(reconciler, verb, **lease) for verb in ("get", "create", "update")] == [True, True, True]
+    assert not may(reconciler, "update", **lease | {"name": "another"})
+    assert not may(reconciler, "create", **lease | {"namespace": "kube-system"})
+
+
+def test_in_one_namespace_it_sees_no_other_and_nothing_is_written_outside(cluster, installed, tmp_path):
+    here = kustomization(tmp_path, resources=[KUSTOMIZE / "overlays/one-namespace"], namespace=cluster.namespace)
+    manifests = built(cluster, here)
+    assert {manifest["metadata"].get("namespace") for manifest in manifests} == {cluster.namespace}
+    for manifest in manifests:
+        cluster.apply(manifest).accepted()
+    reconciler = as_the_reconciler(cluster)
+    assert reconciler.request("GET", f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments").status == 200
+    assert reconciler.request("GET", f"/apis/apps/v1/namespaces/{installed.namespace}/deployments").status == 403
+    assert reconciler.request("GET", "/apis/apps/v1/deployments").status == 403
+
+
+def test_monitoring_is_added_to_one_namespace_by_its_component(cluster, tmp_path):
+    resources, components = [KUSTOMIZE / "overlays/one-namespace"], [KUSTOMIZE / "components/monitoring"]
+    here = kustomization(tmp_path, resources=resources, components=components, namespace=cluster.namespace)
+    kinds = {manifest["kind"] for manifest in built(cluster, here)}
+    assert {"Role", "Deployment", "ServiceMonitor", "PrometheusRule", "ConfigMap"} <= kinds
+
+
+@pytest.mark.parametrize(("role", "verb"), [("view", "get"), ("edit", "create"), ("admin", "create")])
+def test_the_roles_of_kubernetes_hold_for_apps_too(installed, role, verb):
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": role}}
+    installed.wait_until(lambda: any(grants(rule, verb) for rule in installed.get(role)["rules"]))
+
+
+def grants(rule, verb):
+    return rule.get("resources") == ["celeryapps"] and verb in rule["verbs"]
+
+
+def test_argo_cd_is_told_of_the_health_check_by_a_component(cluster, tmp_path):
+    (tmp_path / "cm.yaml").write_text(json.dumps(ARGOCD_CM))
+    here = kustomization(tmp_path, resources=[tmp_path / "cm.yaml"], components=[KUSTOMIZE / "argocd"])
+    [config] = built(cluster, here)
+    assert config["data"].keys() == {"url", "resource.customizations.health.celeryproject.org_CeleryApp"}
+
+
+def test_argo_cd_is_told_of_the_health_check_by_kubectl(cluster):
+    cluster.apply(ARGOCD_CM).accepted()
+    cluster.kubectl("patch", "configmap", "argocd-cm", "--patch-file", KUSTOMIZE / "argocd/argocd-cm.yaml")
+    data = cluster.get(ARGOCD_CM)["data"]
+    assert data.keys() == {"url", "resource.customizations.health.celeryproject.org_CeleryApp"}
+
+
+@pytest.mark.usefixtures("celeryapp_crd")
+@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/kustomize/health/*.yaml")), ids=lambda path: path.stem)
+def test_the_apps_that_show_the_health_check_are_possible(cluster, path):
+    app = yaml.safe_load(path.read_text())
+    cluster.apply(app).accepted()
+    if "status" in app:
+        status = {"fieldManager": "celery-reconcile", "fieldValidation": "Strict"}
+        content_type = "application/apply-patch+yaml"
+        cluster.request("PATCH", f"{cluster.path(app)}/status", app, content_type=content_type, **status).accepted()

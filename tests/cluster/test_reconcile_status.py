@@ -1,0 +1,174 @@
+"""What an app says about itself: conditions as kstatus reads them, columns, Events; and when it cannot be served."""
+
+import copy
+from contextlib import contextmanager
+
+import pytest
+
+pytest_plugins = "reconciling"
+
+NOWHERE = {"nodeSelector": {"example.com/no": "such-node"}}
+
+
+@pytest.fixture
+def laxer(plane, celeryapp_crd):
+    """Return a context in which the server takes any spec, as under an older CRD."""
+
+    @contextmanager
+    def laxer():
+        crd = copy.deepcopy(celeryapp_crd)
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        schema["properties"]["spec"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        schema.pop("x-kubernetes-validations", None)
+        install(plane, crd)
+        try:
+            yield
+        finally:
+            install(plane, celeryapp_crd)
+
+    return laxer
+
+
+def install(plane, crd):
+    """Let the server judge by this CRD; it does so a moment later."""
+    plane.apply(crd, force="true").accepted()
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    takes_anything = "properties" not in schema["properties"]["spec"]
+    app = {
+        "apiVersion": "celeryproject.org/v1alpha1",
+        "kind": "CeleryApp",
+        "metadata": {"name": "any"},
+        "spec": {"image": 1},
+    }
+    plane.wait_until(lambda: (plane.apply(app, dryRun="All").status < 300) is takes_anything)
+
+
+def column(shop, *args):
+    """Return what `kubectl get` shows about the app, without its age."""
+    printed = shop.cluster.kubectl("get", "celeryapp", "shop", "--no-headers", *args).stdout.split()
+    return printed[1:-1]
+
+
+def events(shop):
+    """Return type, reason and note of each Event about the app, oldest first."""
+    path = f"/apis/events.k8s.io/v1/namespaces/{shop.cluster.namespace}/events"
+    items = shop.cluster.request("GET", path, fieldSelector="regarding.kind=CeleryApp").body["items"]
+    return [(each["type"], each["reason"], each["note"]) for each in sorted(items, key=lambda each: each["eventTime"])]
+
+
+def test_the_first_visit_sets_every_condition(shop, reconciler):
+    shop.take()
+    reconciler.run()
+    assert shop.conditions == {"Ready": "False", "Reconciling": "True", "Stalled": "False"}
+    assert shop.live["status"]["observedGeneration"] == shop.live["metadata"]["generation"]
+
+
+def test_kubectl_shows_at_a_glance_whether_it_runs(shop, reconciler):
+    shop.take(workers=[{"name": "worker", "replicas": 2}])
+    reconciler.run()
+    assert column(shop) == ["False", "RollingOut", "0/2"]
+    reconciler.until_ready()
+    assert column(shop) == ["True", "AllReady", "2/2"]
+
+
+def test_kubectl_wait_understands_it(shop, reconciler):
+    shop.take()
+    reconciler.until_ready()
+    shop.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=5s", "celeryapp/shop")
+    shop.take(image="registry.example.com/shop:2")
+    waited = shop.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=1s", "celeryapp/shop", check=False)
+    assert waited.returncode == 1  # the old generation was ready, the new one is not yet
+    reconciler.until_ready()
+    shop.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=5s", "celeryapp/shop")
+
+
+def test_pods_that_do_not_come_up_are_named_and_in_the_end_stalled(shop, reconciler):
+    shop.take(**NOWHERE)
+    reconciler.run()
+    shop.cluster.wait_until(lambda: reconciler.run() and "pods ready" in shop.ready[2])
+    assert shop.ready == ("False", "RollingOut", "Deployment shop-worker: 0 of 1 pods ready")
+    shop.take(**NOWHERE, reconcile="Scale")  # a deadline that a test can wait for is drift in Apply mode
+    shop.patch("Deployment shop-worker", {"spec": {"progressDeadlineSeconds": 1}})
+    shop.cluster.wait_until(lambda: reconciler.serve().conditions["Stalled"] == "True")
+    assert shop.ready == ("False", "ProgressDeadlineExceeded", "Deployment shop-worker: 0 of 1 pods ready")
+    assert shop.conditions["Reconciling"] == "False"
+
+
+def test_events_tell_changes_once(shop, reconciler):
+    shop.take()
+    reconciler.until_ready()
+    reconciler.run()
+    created = "created ConfigMap shop-probe, created Deployment shop-worker"
+    assert events(shop) == [("Normal", "Applied", created), ("Normal", "Ready", "1 of 1 pods ready")]
+    shop.cluster.kubectl("set", "image", "deployment/shop-worker", "worker=registry.example.com/other:1")
+    reconciler.until_ready()
+    reconciler.run()
+    assert ("Normal", "Applied", "configured Deployment shop-worker") in events(shop)[2:]
+
+
+def test_what_is_refused_is_stalled_with_the_servers_reason_and_said_once(shop, reconciler):
+    shop.take(beat={"storage": {"size": "1Gi"}})
+    reconciler.run()
+    shop.take(beat={"storage": {"size": "1Gi", "accessMode": "ReadWriteMany"}})
+    for _ in range(3):
+        reconciler.ahead += reconciler.retry_in
+        reconciler.run()
+    status, reason, message = shop.ready
+    assert (status, reason, shop.conditions["Stalled"]) == ("False", "Invalid", "True")
+    assert message.startswith(f"PersistentVolumeClaim/{shop.cluster.namespace}/shop-beat dry-run: 422")
+    assert [event[:2] for event in events(shop)][1:] == [("Warning", "Invalid")]
+
+
+def test_an_invalid_app_keeps_what_runs_and_names_every_problem(shop, reconciler, laxer):
+    shop.take(flower={})
+    reconciler.until_ready()
+    before = shop.children()
+    with laxer():
+        shop.take(image=7, workers=[{"name": "worker", "concurency": 2}])
+        shop.cluster.kubectl("delete", "service", "shop-flower")
+        reconciler.run()
+        assert reconciler.written.keys() <= {"status", "create"}
+        assert shop.ready[:2] == ("False", "InvalidSpec")
+        assert "spec.image: " in shop.ready[2]
+        assert "spec.workers[0].concurency: " in shop.ready[2]
+        reconciler.run()
+        assert reconciler.requests.keys() == {"list"}
+        shop.take(flower={})
+    reconciler.run()
+    assert shop.children() == before
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"image": None}, {"workers": "none"}, {"workers": [1], "image": {}}, {"reconcile": 3}], ids=str
+)
+def test_whatever_is_stored_is_reported_not_stumbled_over(shop, reconciler, laxer, spec):
+    with laxer():
+        shop.cluster.apply(shop.manifest() | {"spec": spec}).accepted()
+        assert reconciler.serve().conditions["Stalled"] == "True"
+        assert shop.names() == set()
+        shop.delete()
+
+
+def test_a_status_written_by_others_is_put_right(shop, reconciler):
+    shop.take()
+    reconciler.until_ready()
+    before = shop.live["status"]
+    path = f"{shop.path('CeleryApp shop')}/status"
+    lie = {"status": {"workersReady": "9/9", "conditions": []}}
+    shop.cluster.request("PATCH", path, lie, content_type="application/merge-patch+json").accepted()
+    reconciler.run()
+    after = shop.live["status"]
+    assert after["workersReady"] == "1/1"
+    assert [{**each, "lastTransitionTime": ""} for each in after["conditions"]] == [
+        {**each, "lastTransitionTime": ""} for each in before["conditions"]
+    ]
+
+
+def test_an_autoscalers_decision_is_told(shop, reconciler):
+    """The HorizontalPodAutoscaler scales; the status says what it asked for."""
+    scaling = {"engine": "HPA", "minReplicas": 2, "maxReplicas": 3, "cpu": {"averageValue": "100m"}}
+    shop.take(workers=[{"name": "worker", "scaling": scaling}])
+    assert reconciler.outcomes()["HorizontalPodAutoscaler shop-worker"] == "created"
+    shop.cluster.wait_until(lambda: reconciler.run() and shop.live["status"]["workersReady"] == "2/2")
+    [group] = shop.live["status"]["workers"]
+    assert group == {"name": "worker", "replicas": 2, "readyReplicas": 2, "desiredReplicas": 2}

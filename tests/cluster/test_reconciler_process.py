@@ -1,0 +1,433 @@
+"""celery-reconcile as it runs in a pod: the real process, under its RBAC with a real token, on a real API server.
+
+Between the two is a proxy that fails on demand.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import fault_proxy
+import pytest
+import yaml
+from fault_proxy import answer
+
+ROOT = Path(__file__).parents[2]
+LEASE = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "celery-reconcile"}}
+WORKER = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-worker"}}
+IMAGE, NEWER = "registry.example.com/shop:1", "registry.example.com/shop:2"
+MERGE = "application/merge-patch+json"
+FOREVER = "--interval=3600"  # what happens within a test is not done by waiting
+
+
+@pytest.fixture(scope="module")
+def installed(plane, celeryapp_crd):  # noqa: ARG001 (installs it)
+    """Return the cluster with kustomize/base in it, seen from the reconciler's namespace, but without its pods."""
+    base = yaml.load_all(plane.kubectl("kustomize", ROOT / "kustomize/base").stdout, yaml.CSafeLoader)
+    plane = plane.in_namespace("celery-render-system")
+    for manifest in base:
+        if manifest["kind"] not in {"Deployment", "CustomResourceDefinition"}:
+            plane.apply(manifest, force="true").accepted()
+    return plane
+
+
+@pytest.fixture
+def proxy(cluster):
+    with fault_proxy.running(cluster) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def service_account(cluster, installed, tmp_path):
+    """Return the folder that the kubelet mounts; the Lease goes into the test's own namespace."""
+    account = "/api/v1/namespaces/celery-render-system/serviceaccounts/celery-reconcile/token"
+    token = installed.request("POST", account, {}).accepted().body["status"]["token"]
+    (tmp_path / "token").write_text(token)
+    (tmp_path / "ca.crt").write_bytes((cluster.folder / "tls.crt").read_bytes())
+    (tmp_path / "namespace").write_text("celery-render-system")
+    return tmp_path
+
+
+@pytest.fixture
+def environment(proxy, service_account):
+    """Return what a pod's environment says, of this pod alone: only its test's namespace is its business."""
+    ours = {name: text for name, text in os.environ.items() if name != "KUBECONFIG"}
+    return ours | {
+        "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+        "KUBERNETES_SERVICE_PORT": str(proxy.server_port),
+        "CELERY_RECONCILE_SERVICE_ACCOUNT": str(service_account),
+        "CELERY_RECONCILE_LOG_LEVEL": "DEBUG",
+    }
+
+
+@pytest.fixture
+def once(cluster, environment):
+    """Return a function: celery-reconcile with these arguments, ended."""
+
+    def once(*args):
+        command = [sys.executable, "-m", "reconciler", *args, "--namespace", cluster.namespace]
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+
+    return once
+
+
+class Running:
+    """A celery-reconcile that goes on, and what it has logged so far."""
+
+    def __init__(self, process, log):
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    def end(self, number):
+        """Return its exit code after this signal."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def running(cluster, environment, tmp_path):
+    """Return a function: a context in which celery-reconcile runs with these arguments."""
+    number = iter(range(100))
+
+    @contextmanager
+    def running(*args):
+        log = tmp_path / f"log-{next(number)}"
+        command = [sys.executable, "-m", "reconciler", "run", "--namespace", cluster.namespace, *args]
+        with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=output) as process:
+            try:
+                yield Running(process, log)
+            finally:
+                process.kill()
+                sys.stderr.write(log.read_text())  # shown when the test fails
+
+    return running
+
+
+class Shop:
+    """An app in the cluster, and the Deployment of its worker."""
+
+    def __init__(self, cluster):
+        self._cluster = cluster
+        self.take(IMAGE)
+
+    def take(self, image):
+        spec = {"image": image, "app": "shop.celery:app"}
+        app = {
+            "apiVersion": "celeryproject.org/v1alpha1",
+            "kind": "CeleryApp",
+            "metadata": {"name": "shop"},
+            "spec": spec,
+        }
+        self._cluster.apply(app).accepted()
+
+    def lose_worker(self):
+        self._cluster.kubectl("delete", "deployment", "shop-worker")
+
+    def runs(self, image=IMAGE):
+        """Say whether the worker's Deployment is there with this image."""
+        answer = self._cluster.request("GET", self._cluster.path(WORKER))
+        return answer.status == 200 and answer.body["spec"]["template"]["spec"]["containers"][0]["image"] == image
+
+    def wait_until_it_runs(self, image=IMAGE):
+        self._cluster.wait_until(lambda: self.runs(image))
+
+
+@pytest.fixture
+def shop(cluster, installed):  # noqa: ARG001 (its kind)
+    return Shop(cluster)
+
+
+class Election:
+    """The Lease of the test's own namespace, and the arguments of a reconciler that needs it."""
+
+    def __init__(self, cluster):
+        self._cluster = cluster
+        self.arguments = ("--leader-elect", f"--lease-namespace={cluster.namespace}", "--lease-duration=3")
+
+    def holder(self):
+        answer = self._cluster.request("GET", self._cluster.path(LEASE))
+        return answer.body["spec"].get("holderIdentity", "") if answer.status == 200 else ""
+
+    def wait_for(self, identity):
+        self._cluster.wait_until(lambda: self.holder() == identity)
+
+    def give_to(self, identity):
+        spec = {"spec": {"holderIdentity": identity, "leaseDurationSeconds": 3600}}
+        self._cluster.request("PATCH", self._cluster.path(LEASE), spec, content_type=MERGE).accepted()
+
+
+@pytest.fixture
+def election(cluster, installed):
+    """Return an election that the reconciler may take part in."""
+    for kind in ("Role", "RoleBinding"):
+        metadata = {"name": "celery-reconcile-lease"}
+        role = installed.get({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata})
+        cluster.apply({key: role[key] for key in role if key != "metadata"} | {"metadata": metadata}).accepted()
+    return Election(cluster)
+
+
+# One pass
+
+
+def test_once_makes_what_is_not_there(once, shop):
+    assert once("run", "--once").returncode == 0
+    assert shop.runs()
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(once, shop, proxy):
+    assert once("run", "--once", "--dry-run").returncode == 0
+    assert not shop.runs()
+    assert [line for line in proxy.requests if not line.startswith("GET") and "dryRun=All" not in line] == []
+
+
+def test_diff_shows_what_a_pass_would_change(once, shop, cluster):
+    ended = once("diff")
+    assert (ended.returncode, f"Deployment/{cluster.namespace}/shop-worker created" in ended.stdout) == (1, True)
+    assert not shop.runs()
+    once("run", "--once")
+    assert (once("diff").returncode, once("diff").stdout) == (0, "")
+    shop.take(NEWER)
+    ended = once("diff")
+    assert ended.returncode == 1
+    assert '.image: "registry.example.com/shop:1" → "registry.example.com/shop:2"' in ended.stdout
+
+
+@pytest.mark.usefixtures("shop")
+def test_status_is_a_table_of_apps(once, cluster):
+    once("run", "--once")
+    cluster.wait_until(lambda: cluster.is_rolled_out(WORKER))
+    once("run", "--once")
+    rows = [line.split() for line in once("status").stdout.splitlines()]
+    assert rows == [
+        ["NAMESPACE", "APP", "COMPONENT", "READY", "WHY"],
+        [cluster.namespace, "shop", "True"],
+        [cluster.namespace, "shop", "worker", "1/1"],
+    ]
+
+
+@pytest.mark.parametrize("command", ["diff", "status"])
+def test_what_cannot_be_found_out_has_a_code_of_its_own(once, proxy, command):
+    with proxy.fault(answer(503)):
+        ended = once(command)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "list: 503 by the fault proxy" in ended.stderr
+
+
+def test_a_pass_that_could_not_be_made_is_a_failure(once, proxy):
+    with proxy.fault(answer(503)):
+        assert once("run", "--once").returncode == 1
+
+
+def test_a_cluster_that_is_not_there_is_named(once, environment):
+    environment["CELERY_RECONCILE_SERVICE_ACCOUNT"] = "/nowhere"
+    ended = once("run", "--once")
+    assert (ended.returncode, "/nowhere: no token and ca.crt" in ended.stderr) == (2, True)
+
+
+# Pass after pass
+
+
+def test_a_change_wakes_it(running, shop):
+    with running(FOREVER):
+        shop.wait_until_it_runs()
+        shop.take(NEWER)
+        shop.wait_until_it_runs(NEWER)
+        shop.lose_worker()
+        shop.wait_until_it_runs(NEWER)
+
+
+def test_without_watches_it_looks_at_every_interval(running, shop):
+    with running("--interval=1", "--no-watch"):
+        shop.wait_until_it_runs()
+        shop.lose_worker()
+        shop.wait_until_it_runs()
+
+
+def test_a_watch_that_breaks_costs_only_time(running, shop, proxy):
+    with proxy.fault(fault_proxy.reset, on="watch="), running("--interval=1"):
+        shop.wait_until_it_runs()
+        shop.lose_worker()
+        shop.wait_until_it_runs()
+
+
+def test_a_watch_that_broke_is_opened_again(running, shop, cluster, proxy):
+    with running(FOREVER):
+        with proxy.fault(fault_proxy.reset, on="watch="):
+            shop.wait_until_it_runs()
+            cluster.wait_until(lambda: any("watch=" in line for line in proxy.requests))
+        shop.lose_worker()
+        shop.wait_until_it_runs()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(401),
+        answer(429, Retry_After="1"),
+        answer(500),
+        answer(503),
+        fault_proxy.reset,
+        fault_proxy.half_an_answer,
+        fault_proxy.silence,
+        fault_proxy.trickle,
+    ],
+)
+def test_it_outlives_an_outage(running, shop, cluster, proxy, fault):
+    with running("--interval=1", "--request-timeout=1") as reconciler:
+        with proxy.fault(fault):
+            cluster.wait_until(lambda: "pass failed" in reconciler.log)
+            assert not shop.runs()
+        shop.wait_until_it_runs()
+
+
+def test_a_token_that_was_replaced_is_used(running, shop, cluster, service_account):
+    good = (service_account / "token").read_text()
+    (service_account / "token").write_text("expired")
+    with running("--interval=1") as reconciler:
+        cluster.wait_until(lambda: "401 Unauthorized" in reconciler.log)
+        (service_account / "token").write_text(good)
+        shop.wait_until_it_runs()
+
+
+def test_it_tells_how_it_is(running, shop, cluster, proxy):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def page(path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as answer:
+            return answer.code, ""
+        except OSError:
+            return None, ""
+
+    with proxy.fault(answer(503)), running("--interval=1", f"--metrics-port={port}"):
+        cluster.wait_until(lambda: page("/healthz")[0] == 200)
+        assert page("/readyz")[0] == 503
+    with running("--interval=1", f"--metrics-port={port}"):
+        shop.wait_until_it_runs()
+        cluster.wait_until(lambda: 'steps_total{kind="Deployment",outcome="created"} 1.0' in page("/metrics")[1])
+        assert 'celery_reconcile_api_requests_total{code="201",verb="apply"}' in page("/metrics")[1]
+        assert page("/readyz")[0] == 200
+
+
+def test_logs_are_json_if_asked_for(running, shop, cluster):
+    with running(FOREVER, "--log-format=json") as reconciler:
+        shop.wait_until_it_runs()
+        assert reconciler.end(signal.SIGTERM) == 0
+        lines = [json.loads(line) for line in reconciler.log.splitlines()]
+    assert lines[0]["message"].startswith("celery-reconcile ")
+    assert f"Deployment/{cluster.namespace}/shop-worker created" in [line["message"] for line in lines]
+
+
+# The end
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(running, shop, number):
+    with running(FOREVER) as reconciler:
+        shop.wait_until_it_runs()
+        assert reconciler.end(number) == 0
+
+
+@pytest.fixture
+def many(cluster):
+    """Put so many apps into the cluster that a pass takes some time."""
+    spec = {"image": "registry.example.com/shop:1", "app": "shop.celery:app"}
+    app = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "spec": spec}
+    for number in range(20):
+        cluster.apply(app | {"metadata": {"name": f"shop-{number}"}}).accepted()
+
+
+def writes(proxy):
+    """Return the requests that changed apps or children."""
+    lines = (line for line in proxy.requests if not line.startswith("GET") and "/leases" not in line)
+    return [line for line in lines if "dryRun=All" not in line]
+
+
+@pytest.mark.usefixtures("many")
+def test_after_a_signal_the_step_in_hand_is_finished_and_no_other_begun(running, proxy, cluster):
+    def signalled(exchange):
+        reconciler.process.send_signal(signal.SIGTERM)
+        time.sleep(1)  # it has noticed
+        fault_proxy.forward(exchange)
+
+    with proxy.fault(signalled, on="^PATCH (?!.*dryRun)", times=1), running(FOREVER, "--concurrency=1") as reconciler:
+        assert reconciler.process.wait(60) == 0
+    assert len(writes(proxy)) == 1
+    assert "pass halted" in reconciler.log
+    children = cluster.kubectl("get", "configmap,deployment", "-l", "celeryproject.org/app", "-o", "name").stdout
+    assert children.count("\n") == 1
+
+
+# One of several
+
+
+def test_it_holds_the_lease_while_it_runs_and_gives_it_back(running, election, cluster):
+    with running(FOREVER, *election.arguments, "--identity=one") as reconciler:
+        election.wait_for("one")
+        assert reconciler.end(signal.SIGTERM) == 0
+    assert election.holder() == ""
+    assert cluster.get(LEASE)["spec"]["leaseTransitions"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_when_one_ends_the_other_goes_on(running, election, shop, number):
+    with running(FOREVER, *election.arguments, "--identity=one") as one:
+        shop.wait_until_it_runs()
+        with running(FOREVER, *election.arguments, "--identity=two"):
+            one.end(number)
+            election.wait_for("two")
+            shop.take(NEWER)
+            shop.wait_until_it_runs(NEWER)
+
+
+@pytest.mark.usefixtures("shop")
+def test_who_waits_for_the_lease_asks_for_nothing_else(running, election, cluster, proxy):
+    cluster.apply(LEASE | {"spec": {"holderIdentity": "one", "leaseDurationSeconds": 3600}}).accepted()
+    with running("--interval=1", *election.arguments, "--identity=two") as two:
+        cluster.wait_until(lambda: len(proxy.requests) > 20)
+        assert two.end(signal.SIGTERM) == 0
+    assert {line.split("?")[0] for line in proxy.requests} == {f"GET {cluster.path(LEASE)}"}
+
+
+@pytest.mark.usefixtures("many")
+def test_who_loses_the_lease_in_a_pass_writes_no_more_until_it_has_it_again(running, election, cluster, proxy):
+    def robbed(exchange):
+        election.give_to("another")
+        cluster.wait_until(lambda: "lost by one" in one.log)
+        fault_proxy.forward(exchange)
+
+    with running("--interval=1", *election.arguments, "--identity=one", "--concurrency=1") as one:
+        with proxy.fault(robbed, on="^PATCH (?!.*dryRun)", times=1):
+            cluster.wait_until(lambda: "pass halted" in one.log)
+        assert len(writes(proxy)) == 1
+        election.give_to("")
+        election.wait_for("one")
+        deployments = ("get", "deployment", "-l", "celeryproject.org/app", "-o", "name")
+        cluster.wait_until(lambda: cluster.kubectl(*deployments).stdout.count("\n") == 20)
+
+
+def test_when_the_lease_cannot_be_renewed_nothing_is_written(running, election, cluster, proxy, shop):
+    with running("--interval=1", *election.arguments, "--identity=one") as one:
+        shop.wait_until_it_runs()
+        with proxy.fault(answer(503), on="/leases/"):
+            cluster.wait_until(lambda: "lost by one" in one.log)
+            before = len(writes(proxy))
+            shop.take(NEWER)
+            time.sleep(2)  # it would have been done by now
+            assert len(writes(proxy)) == before
+        shop.wait_until_it_runs(NEWER)

@@ -1,0 +1,124 @@
+"""reconciler/cli.py and settings.py: options, their environment variables, and what follows from them."""
+
+import re
+from dataclasses import fields
+
+import pytest
+from click.testing import CliRunner
+
+from reconciler import cli, errors
+from reconciler.lease import Claim
+from reconciler.settings import Settings
+
+COMMANDS = {"run": cli.run, "diff": cli.diff, "status": cli.status}
+OPTIONS = [(name, option) for name, command in COMMANDS.items() for option in command.params]
+GIVEN = {
+    "kubeconfig": None,
+    "context": None,
+    "service_account": "/nowhere",
+    "namespace": None,
+    "selector": "",
+    "request_timeout": 10.0,
+    "log_format": "text",
+    "log_level": "INFO",
+}
+
+
+@pytest.fixture
+def outside(monkeypatch, tmp_path):
+    """Stand on a laptop without a cluster."""
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def pod(monkeypatch, tmp_path):
+    """Stand in a pod; return where its service account is mounted."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "namespace").write_text("celery-render-system\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS, ids=lambda each: getattr(each, "name", each))
+def test_every_option_is_an_environment_variable_too(command, option):
+    assert option.envvar == f"CELERY_RECONCILE_{option.name.upper()}"
+    assert f"--{option.name.replace('_', '-')}" in option.opts, command
+
+
+def test_every_option_of_run_is_a_setting_and_every_setting_is_an_option():
+    assert {option.name for option in cli.run.params} == {field.name for field in fields(Settings)}
+
+
+def test_every_option_is_explained():
+    explained = {option.name for _, option in OPTIONS if option.help}
+    assert {option.name for _, option in OPTIONS} - explained == {"log_format", "log_level", "lease_name"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_page(command):
+    shown = CliRunner().invoke(cli.main, [command, "--help"])
+    assert shown.exit_code == 0
+    assert re.search(r"CELERY_RECONCILE_NAMESPACE", shown.output)
+
+
+def test_wrong_usage_has_code_2():
+    assert CliRunner().invoke(cli.main, ["run", "--interval", "0"]).exit_code == 2
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_a_cluster_it_says_so(command):
+    ended = CliRunner().invoke(cli.main, [command])
+    assert ended.exit_code == 2
+    assert ended.output.splitlines()[-1].startswith("celery-reconcile: ")
+    assert "Traceback" not in ended.output
+
+
+# What follows from the options
+
+
+def test_in_a_pod_its_service_account_is_used_and_needed(pod):
+    with pytest.raises(errors.NoCluster, match=r"no token and ca\.crt"):
+        Settings(**GIVEN | {"service_account": str(pod)}).access()
+
+
+def test_a_kubeconfig_that_is_named_comes_before_the_pod(pod):
+    with pytest.raises(errors.NoCluster, match="mine"):
+        Settings(**GIVEN | {"service_account": str(pod), "kubeconfig": "mine"}).access()
+
+
+def test_who_is_alone_or_only_looks_claims_nothing():
+    assert Settings(**GIVEN, dry_run=False).claim() is None
+    assert Settings(**GIVEN, dry_run=True, leader_elect=True).claim() is None
+
+
+def test_the_lease_is_in_the_pods_namespace(pod):
+    lease = {"leader_elect": True, "dry_run": False, "lease_name": "shard-1", "lease_duration": 30, "identity": "pod-1"}
+    settings = Settings(**GIVEN | {"service_account": str(pod)} | lease)
+    assert settings.claim() == Claim("celery-render-system", "shard-1", "pod-1", 30)
+
+
+def test_without_an_identity_there_is_one_that_nobody_else_has(pod):
+    settings = Settings(**GIVEN | {"service_account": str(pod)}, leader_elect=True, dry_run=False)
+    assert settings.claim().identity != settings.claim().identity
+
+
+def test_outside_of_a_pod_the_lease_must_be_given_a_namespace():
+    with pytest.raises(errors.NoCluster, match="--lease-namespace"):
+        Settings(**GIVEN, leader_elect=True, dry_run=False).claim()
+
+
+def test_the_periods_are_those_of_client_go():
+    claim = Claim("any", "any", "any")
+    periods = (claim.duration_seconds, claim.deadline_seconds, claim.renewal_seconds, claim.polling_seconds)
+    assert periods == (15, 10, 2, 1)
+
+
+def test_the_first_log_line_names_what_is_set():
+    settings = Settings(**GIVEN, interval=60.0, once=False, dry_run=False)
+    always = "service_account=/nowhere request_timeout=10.0 log_format=text log_level=INFO"
+    assert str(settings) == f"{always} interval=60.0 concurrency=8"
