@@ -1,0 +1,166 @@
+"""Answers that do not come, come wrong or are no: one app's trouble stays its own, and all ends well when it is over.
+
+What the client makes of each fault is in test_client.py.
+"""
+
+import threading
+
+import fault_proxy
+import pytest
+from fault_proxy import answer
+
+from reconciler import cluster as client
+from reconciler.errors import ListFailed
+
+pytest_plugins = "reconciling"
+
+FAULTS = {
+    "a conflict": answer(409),
+    "too many requests": answer(429, Retry_After="1"),
+    "an internal error": answer(500),
+    "unavailable": answer(503),
+    "a reset": fault_proxy.reset,
+    "half an answer": fault_proxy.half_an_answer,
+    "half the JSON": fault_proxy.half_the_json,
+    "no permission": answer(403),
+    "an expired token": answer(401),
+}
+PLACES = {"a child": "PATCH .*/deployments/shop-worker", "the status": "PATCH .*/celeryapps/shop/status"}
+
+
+@pytest.fixture
+def proxy(cluster):
+    with fault_proxy.running(cluster) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def access(access, proxy, tmp_path):  # noqa: ARG001 (writes the token)
+    """Return the access through the proxy."""
+    return client.in_cluster(f"https://127.0.0.1:{proxy.server_port}", tmp_path)
+
+
+@pytest.fixture
+def other(cluster, shop):
+    """Return an app that has no part in the trouble."""
+    return type(shop)(cluster, "other")
+
+
+@pytest.fixture
+def apps(shop, other):
+    return shop, other
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("place", PLACES)
+def test_trouble_with_one_app_is_its_own_and_ends(apps, reconciler, proxy, fault, place):
+    shop, other = apps
+    shop.take(flower={})
+    other.take()
+    with proxy.fault(fault, PLACES[place]):
+        results = {result.app.name: result for result in reconciler.run().apps}
+        assert results["shop"].problem
+        assert not results["other"].problem
+        assert other.names() >= {"Deployment other-worker"}
+    reconciler.ahead += reconciler.retry_in
+    reconciler.until_ready()
+    names = {"ConfigMap shop-probe", "Service shop-flower", "Deployment shop-worker", "Deployment shop-flower"}
+    assert names <= shop.names()
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_trouble_in_the_middle_of_a_change_changes_nothing_more(shop, reconciler, proxy, fault):
+    shop.take(workers=[{"name": "worker"}, {"name": "old"}], flower={})
+    reconciler.run()
+    before = shop.children()
+    shop.take(workers=[{"name": "worker"}], flower={}, image="registry.example.com/shop:2")
+    with proxy.fault(fault, "PATCH .*/deployments/shop-worker.*dryRun"):
+        reconciler.run()
+    assert shop.children() == before
+    reconciler.ahead += reconciler.retry_in
+    reconciler.until_ready()
+    assert shop.names() == before.keys() - {"Deployment shop-old"}
+
+
+@pytest.mark.parametrize("fault", [FAULTS["unavailable"], FAULTS["half an answer"], FAULTS["an expired token"]])
+@pytest.mark.parametrize("kind", ["deployments", "configmaps", "celeryapps"])
+def test_a_list_that_failed_is_not_an_empty_list(shop, reconciler, proxy, fault, kind):
+    shop.take(flower={})
+    reconciler.until_ready()
+    shop.take()
+    before = shop.children()
+    with proxy.fault(fault, f"GET .*/{kind}\\?"), pytest.raises(ListFailed):
+        reconciler.run()
+    assert reconciler.written == {}
+    assert shop.children() == before
+    reconciler.run()
+    assert shop.names() == {"ConfigMap shop-probe", "Deployment shop-worker"}
+
+
+def test_a_kind_we_may_not_list_stops_only_the_apps_that_use_it(shop, other, reconciler, proxy):
+    shop.take(workers=[{"name": "worker", "disruptionBudget": {"maxUnavailable": 1}}])
+    other.take()
+    with proxy.fault(answer(403, "may not"), "GET .*/poddisruptionbudgets"):
+        reconciler.run()
+    assert shop.ready[1] == "Forbidden"
+    assert shop.ready[2].startswith("PodDisruptionBudget list: 403 may not")
+    assert {name for name in shop.names() if "shop" in name} == set()
+    assert "Deployment other-worker" in shop.names()
+    reconciler.ahead += reconciler.retry_in
+    reconciler.run()
+    assert "PodDisruptionBudget shop-worker" in shop.names()
+
+
+def test_an_event_that_cannot_be_written_is_no_trouble(shop, reconciler, proxy):
+    shop.take()
+    with proxy.fault(answer(403), "POST .*/events"):
+        assert reconciler.serve().problem == ""
+        reconciler.until_ready()
+
+
+def test_an_app_that_fails_again_and_again_is_tried_less_and_less(shop, reconciler, proxy):
+    shop.take()
+    waits = []
+    with proxy.fault(answer(500), "PATCH .*/deployments/"):
+        for _ in range(8):
+            reconciler.run()
+            waits.append(round(reconciler.retry_in.total_seconds()))
+            reconciler.ahead += reconciler.retry_in
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
+
+
+def test_a_fault_of_our_own_is_one_apps_trouble(shop, other, reconciler, proxy):
+    """An answer that no server gives: an object without a kind."""
+
+    def nonsense(exchange):
+        exchange.send(200, b'{"metadata": {}}', {})
+
+    shop.take()
+    other.take()
+    with proxy.fault(nonsense, "PATCH .*/deployments/shop-worker"):
+        results = {result.app.name: result.problem for result in reconciler.run().apps}
+    assert results["other"] == ""
+    assert results["shop"].startswith("KeyError")
+    reconciler.ahead += reconciler.retry_in
+    reconciler.until_ready()
+
+
+def test_two_reconcilers_at_once_do_not_fight(shop, reconciler, cluster, access):
+    twin = type(reconciler)(cluster, access)
+    shop.take(flower={}, workers=[{"name": "worker"}, {"name": "old"}])
+    for image in ("registry.example.com/shop:1", "registry.example.com/shop:2"):
+        shop.take(flower={}, image=image)
+        threads = [threading.Thread(target=each.run) for each in (reconciler, twin)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for each in (reconciler, twin):
+        each.ahead += each.retry_in
+        each.until_ready()
+    versions = {name: shop.get(name)["metadata"]["generation"] for name in shop.names() if "Deployment" in name}
+    for _ in range(3):
+        reconciler.run()
+        twin.run()
+        assert reconciler.written == twin.written == {}
+    assert {name: shop.get(name)["metadata"]["generation"] for name in versions} == versions
