@@ -57,6 +57,9 @@ class Reconciler:
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
     def spent(self) -> Spent:
+        """Return what it says. Raises RuntimeError if it has ended."""
+        if (code := self._process.poll()) is not None:
+            raise RuntimeError(f"celery-reconcile ended with code {code}")
         with urllib.request.urlopen(self._metrics) as answer:
             families = text_string_to_metric_families(answer.read().decode())
         samples = [sample for family in families for sample in family.samples]
