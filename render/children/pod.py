@@ -37,6 +37,10 @@ class Volume(NamedTuple):
     sub_path: str | None = None
 
 
+NO_SERVICE_ACCOUNT: Manifest = {
+    "serviceAccountName": "default",  # left out, it would stay what it was: its deprecated twin serviceAccount keeps it
+    "automountServiceAccountToken": False,
+}
 TMP = Volume("celery-tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 (a volume: so that the root can be read-only)
 
 
@@ -64,7 +68,7 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     ours = [volume for volume in (*volumes, TMP) if volume.path not in mounted]
     pod = {
         "enableServiceLinks": False,  # a Service named flower would set FLOWER_PORT=tcp://…
-        **({} if "serviceAccountName" in spec else {"automountServiceAccountToken": False}),
+        **({} if "serviceAccountName" in spec else NO_SERVICE_ACCOUNT),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **spec.get("podSecurityContext", {})},
         **_given(spec, POD_FIELDS),
         **_spread(app, component),

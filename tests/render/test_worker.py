@@ -23,6 +23,7 @@ MINIMAL = {
             "metadata": {"labels": LABELS},
             "spec": {
                 "enableServiceLinks": False,
+                "serviceAccountName": "default",
                 "automountServiceAccountToken": False,
                 "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                 "terminationGracePeriodSeconds": 60,
