@@ -1,0 +1,166 @@
+"""Every field of the CRD, set in an app and taken out again: the children show it, and end where they began.
+
+All fields are tried in the same few passes, since one after the other would take half an hour.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import every_field
+import pytest
+
+from reconciler import cluster as client
+from reconciler.live import stable
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS
+from render.naming import COMPONENT_LABEL
+
+pytest_plugins = "reconciling"
+
+TRIALS = every_field.trials()
+NEEDED = {"image": "registry.example.com/shop:1", "app": "shop.celery:app"}
+OF_EACH_OBJECT = ("uid", "creationTimestamp")
+
+NO_EXAMPLE = {
+    "workers[].initContainers[].resources.claims[].name": "names one of the pod's resourceClaims, which an app has not",
+    "workers[].initContainers[].resources.claims[].request": "likewise",
+    "workers[].resources.claims": "likewise",
+}
+NOT_SHOWN = {
+    "celeryVersion": "it decides what else is allowed",
+    "reconcile": "Apply is the default, and all others do not touch the children",
+    "broker.type": "the URL says it too; without one KEDA needs it, and it may not be left out",
+    "workers[].env[].valueFrom.fieldRef.apiVersion": "v1 is the default, and there is no other",
+    "workers[].initContainers[].livenessProbe.successThreshold": "1 is the default, and there is no other",
+    **dict.fromkeys(
+        (
+            "workers[].initContainers[].lifecycle.postStart.httpGet.protocol",
+            "workers[].initContainers[].lifecycle.stopSignal",
+            "workers[].initContainers[].livenessProbe.grpc.mode",
+            "workers[].initContainers[].volumeMounts[].bindMountOptions",
+            "workers[].volumeMounts[].bindMountOptions[]",
+            "workers[].volumes[].configMap.defaultUser",
+            "workers[].volumes[].configMap.items[].user",
+            "workers[].volumes[].downwardAPI.defaultUser",
+            "workers[].volumes[].downwardAPI.items[].user",
+            "workers[].volumes[].emptyDir.mode",
+            "workers[].volumes[].projected.defaultUser",
+            "workers[].volumes[].projected.sources[].clusterTrustBundle.user",
+            "workers[].volumes[].projected.sources[].podCertificate.user",
+            "workers[].volumes[].projected.sources[].serviceAccountToken.user",
+            "workers[].volumes[].secret.defaultUser",
+        ),
+        "the API server drops it: its feature gate is off in Kubernetes 1.37",
+    ),
+}
+WHILE_SET, AFTERWARDS = (False, True, False), (False, False, True)
+OF_A_CLAIM = {"size": WHILE_SET, "accessMode": WHILE_SET, "storageClassName": AFTERWARDS}
+REFUSED = {  # Kubernetes does not let a claim change, but be given a class
+    f"{volume}.{field}": when for volume in ("beat.storage", "flower.persistence") for field, when in OF_A_CLAIM.items()
+}
+STAYS = {
+    "beat.storage.storageClassName": "refused, see above",
+    "flower.persistence.storageClassName": "likewise",
+    "flower.service.nodePort": "without a wish the API server leaves the port that the Service has",
+    "workers[].scaling.engine": "a HorizontalPodAutoscaler that goes leaves as many pods as it wanted",
+}
+
+
+class Told(NamedTuple):
+    """The children before, while and after the app has the field, and what the passes said."""
+
+    before: dict
+    during: dict
+    after: dict
+    problems: tuple
+    unsettled: tuple
+
+
+class Batch:
+    """All the apps, in a namespace of their own."""
+
+    def __init__(self, cluster, reconciler):
+        self.cluster = cluster
+        self.reconciler = reconciler
+
+    def take(self, *, whole):
+        """Let the apps have their fields, or not."""
+        specs = every_field.specs({id(trial): trial for trial in TRIALS.values()}.values(), whole=whole)
+        with ThreadPoolExecutor(4) as pool:
+            answers = pool.map(self._take, specs, specs.values())
+        assert [answer.body for answer in answers if answer.status not in (200, 201)] == []
+
+    def serve(self):
+        """Return what a pass did about each app."""
+        return {result.app.name: result for result in self.reconciler.run().apps}
+
+    def children(self):
+        """Return the children of each app by component, kind and name."""
+        found = {}
+        for kind in CHILD_KINDS:
+            path = kind.path(self.cluster.namespace)
+            for item in self.cluster.request("GET", path, labelSelector=APP_LABEL).accepted().body["items"]:
+                child = stable(item)
+                metadata = {key: value for key, value in child["metadata"].items() if key not in OF_EACH_OBJECT}
+                app, component = (metadata["labels"][label] for label in (APP_LABEL, COMPONENT_LABEL))
+                found.setdefault(app, {})[component, kind.name, metadata["name"]] = child | {"metadata": metadata}
+        return found
+
+    def _take(self, name, spec):
+        app = {"apiVersion": CELERY_APP.api_version, "kind": CELERY_APP.name, "metadata": {"name": name}}
+        path = CELERY_APP.path(self.cluster.namespace, name)
+        query = {"fieldManager": "tests", "fieldValidation": "Strict", "content_type": "application/apply-patch+yaml"}
+        return self.cluster.request("PATCH", path, app | {"spec": NEEDED | spec}, **query)
+
+
+@pytest.fixture(scope="module")
+def batch(plane, installed, keda_crds, tmp_path_factory, pytestconfig):  # noqa: ARG001 (installs them)
+    reconciling = pytestconfig.pluginmanager.getplugin("reconciling")
+    created = plane.request("POST", "/api/v1/namespaces", {"metadata": {"generateName": "test-"}}).accepted()
+    cluster = plane.in_namespace(created.body["metadata"]["name"])
+    path = f"/api/v1/namespaces/{installed.namespace}/serviceaccounts/celery-reconcile/token"
+    folder = tmp_path_factory.mktemp("service-account")
+    (folder / "token").write_text(installed.request("POST", path, {}).accepted().body["status"]["token"])
+    (folder / "ca.crt").write_bytes((installed.folder / "tls.crt").read_bytes())
+    access = client.in_cluster(f"https://127.0.0.1:{installed.port}", folder)
+    yield Batch(cluster, reconciling.Reconciler(cluster, access))
+    plane.request("DELETE", f"/api/v1/namespaces/{cluster.namespace}").accepted()
+
+
+@pytest.fixture(scope="module")
+def told(batch):
+    """Return what came of every field."""
+    served, children = [], []
+    for whole in (False, True, False):
+        batch.take(whole=whole)
+        served.append(batch.serve())
+        if whole:
+            batch.reconciler.restart()  # it asks the server about every child again
+            again = batch.serve()
+        children.append(batch.children())
+    return {
+        field: Told(
+            *(_of(trial, found) for found in children),
+            problems=tuple(results[trial.app].problem for results in served),
+            unsettled=again[trial.app].steps,
+        )
+        for field, trial in TRIALS.items()
+    }
+
+
+def _of(trial, children):
+    """Return those of the children that the trial is about."""
+    return {key: child for key, child in children[trial.app].items() if trial.group in ("", key[0])}
+
+
+def test_every_field_has_an_example():
+    assert set(every_field.needed()) - TRIALS.keys() == NO_EXAMPLE.keys()
+
+
+@pytest.mark.parametrize("field", TRIALS)
+def test_a_field_that_is_set_and_taken_out_leaves_no_trace(told, field):
+    app = told[field]
+    refused = tuple(map(bool, app.problems))
+    assert refused == REFUSED.get(field, (False, False, False)), app.problems
+    assert app.unsettled == ()
+    assert (app.during != app.before) == (field not in NOT_SHOWN and not refused[1])
+    assert (app.after == app.before) == (field not in STAYS)
