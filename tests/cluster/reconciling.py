@@ -110,7 +110,7 @@ class Reconciler:
         self.writes_left: float | None = None
         self.ahead = timedelta()
         """How much later it is for this reconciler."""
-        self._client = client.Cluster(Transport(access, self._may_write, self._count))
+        self.client = client.Cluster(Transport(access, self._may_write, self._count))
         self.memory = Memory()
         self.retry_in = timedelta()
 
@@ -118,7 +118,7 @@ class Reconciler:
         """Return what a pass over the test's namespace did."""
         self.requests.clear()
         options = Options(**{"namespace": self.cluster.namespace} | options)
-        result = reconcile.run_pass(self._client, self.memory, options, datetime.now(UTC) + self.ahead)
+        result = reconcile.run_pass(self.client, self.memory, options, datetime.now(UTC) + self.ahead)
         self.memory = result.memory
         self.retry_in = timedelta(seconds=result.retry_in_seconds or 0)
         return result
