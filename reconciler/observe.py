@@ -4,8 +4,10 @@ A steady pass is one LIST of each kind, for all apps. Children are read before t
 desired is then judged by a younger spec than it was made from, never by an older one.
 """
 
+import gc
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -47,19 +49,22 @@ def everything(cluster: Cluster, options: Options, before: Mapping[Ref, Live]) -
 
     What has not changed since the pass before is the same value.
     """
-    lives: dict[Ref, Live] = {}
+
+    def live(manifest: Manifest) -> Live:
+        return _same(before.get(Ref.of(manifest)), manifest) or Live.of(manifest)
+
+    lives: list[Live] = []
     unreadable: dict[str, str] = {}
-    for kind in CHILD_KINDS:
-        try:
-            for manifest in cluster.list(kind, options.namespace, APP_LABEL):
-                ref = Ref.of(manifest)
-                lives[ref] = _same(before.get(ref), manifest) or Live.of(manifest)
-        except ListFailed as failure:
-            if not isinstance(failure.__cause__, Forbidden):
-                raise
-            unreadable[kind.name] = str(failure)  # a verb is missing: only apps that use this kind have to suffer
-    apps = tuple(App.of(manifest) for manifest in cluster.list(CELERY_APP, options.namespace, options.selector))
-    return Observed(apps, lives, unreadable)
+    with _no_search_for_cycles():
+        for kind in CHILD_KINDS:
+            try:
+                lives += cluster.listed(kind, live, options.namespace, APP_LABEL)
+            except ListFailed as failure:
+                if not isinstance(failure.__cause__, Forbidden):
+                    raise
+                unreadable[kind.name] = str(failure)  # a verb is missing: only apps that use this kind have to suffer
+        apps = cluster.listed(CELERY_APP, App.of, options.namespace, options.selector)
+    return Observed(tuple(apps), {each.ref: each for each in lives}, unreadable)
 
 
 def unlisted(child: Child, cluster: Cluster) -> Child:
@@ -79,6 +84,18 @@ def unlisted(child: Child, cluster: Cluster) -> Child:
 def answer(child: Child, cluster: Cluster) -> Child:
     """Return the child with what the server would make of it."""
     return child.answered(cluster.apply(child.guarded, dry_run=True))
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Leave garbage to reference counts: JSON has no cycles, and to look for some takes as long as to read it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _same(live: Live | None, manifest: Manifest) -> Live | None:
