@@ -8,10 +8,20 @@ import time
 from reconciler import errors
 from reconciler.bell import Bell
 from reconciler.cluster import Cluster
-from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, Kind, Options
+from reconciler.model import (
+    APP_LABEL,
+    CELERY_APP,
+    CHILD_KINDS,
+    HORIZONTAL_POD_AUTOSCALER,
+    SCALED_OBJECT,
+    Kind,
+    Options,
+)
 
 log = logging.getLogger(__name__)
 
+RESTLESS = (HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
+"""Kinds whose status is written again and again: what is done to such an object waits for the next pass."""
 LASTING_SECONDS = 30.0
 """A watch that ends earlier is broken."""
 LONGEST_PAUSE_SECONDS = 300.0
@@ -32,7 +42,7 @@ def start(cluster: Cluster, options: Options, bell: Bell) -> None:
             failures = 0 if time.monotonic() - started > LASTING_SECONDS else failures + 1
             time.sleep(pause_seconds(failures, random.uniform(-1, 1)))  # noqa: S311 (no secret)
 
-    for kind in (CELERY_APP, *CHILD_KINDS):
+    for kind in (CELERY_APP, *(kind for kind in CHILD_KINDS if kind not in RESTLESS)):
         selector = options.selector if kind == CELERY_APP else APP_LABEL
         threading.Thread(target=ring_on_change, args=[kind, selector], name=f"watch {kind.name}", daemon=True).start()
 
