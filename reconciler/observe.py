@@ -7,6 +7,7 @@ desired is then judged by a younger spec than it was made from, never by an olde
 import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from reconciler.child import Child
 from reconciler.cluster import Cluster
 from reconciler.errors import Conflict, Forbidden, ListFailed, NotFound
 from reconciler.live import App, Live
-from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, Manifest, Options, Ref
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, Kind, Manifest, Options, Ref
 
 Key = TypeVar("Key")
 
@@ -50,21 +51,24 @@ def everything(cluster: Cluster, options: Options, before: Mapping[Ref, Live]) -
     What has not changed since the pass before is the same value.
     """
 
+    def listed(kind: Kind) -> list[Live] | ListFailed:
+        try:
+            return cluster.listed(kind, live, options.namespace, APP_LABEL)
+        except ListFailed as failure:
+            if not isinstance(failure.__cause__, Forbidden):
+                raise
+            return failure  # a verb is missing: only apps that use this kind have to suffer
+
     def live(manifest: Manifest) -> Live:
         return _same(before.get(Ref.of(manifest)), manifest) or Live.of(manifest)
 
-    lives: list[Live] = []
-    unreadable: dict[str, str] = {}
-    with _no_search_for_cycles():
-        for kind in CHILD_KINDS:
-            try:
-                lives += cluster.listed(kind, live, options.namespace, APP_LABEL)
-            except ListFailed as failure:
-                if not isinstance(failure.__cause__, Forbidden):
-                    raise
-                unreadable[kind.name] = str(failure)  # a verb is missing: only apps that use this kind have to suffer
+    with _no_search_for_cycles(), ThreadPoolExecutor(len(CHILD_KINDS)) as pool:
+        # At once, since each waits until the API server's cache has heard of the newest write, up to 0.1 s after it.
+        found = dict(zip(CHILD_KINDS, pool.map(listed, CHILD_KINDS), strict=True))
         apps = cluster.listed(CELERY_APP, App.of, options.namespace, options.selector)
-    return Observed(tuple(apps), {each.ref: each for each in lives}, unreadable)
+    unreadable = {kind.name: str(lives) for kind, lives in found.items() if isinstance(lives, ListFailed)}
+    readable = [lives for lives in found.values() if not isinstance(lives, ListFailed)]
+    return Observed(tuple(apps), {live.ref: live for lives in readable for live in lives}, unreadable)
 
 
 def unlisted(child: Child, cluster: Cluster) -> Child:

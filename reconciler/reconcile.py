@@ -1,11 +1,10 @@
 """The story on one screen: observe → desired → diff → plan → act → report. Nobody else composes the stages."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler import act, desired, diff, observe, plan, report, verdict
@@ -33,41 +32,34 @@ class Scene(NamedTuple):
     now: datetime
 
 
-class Visit(NamedTuple):
-    """What became of one app, and what was said about it."""
-
-    work: Work
-    conditions: Mapping[str, str] = MappingProxyType({})
-    problem: str = ""
-
-
 def run_pass(cluster: Cluster, memory: Memory, options: Options, now: datetime) -> PassResult:
-    """Return what became of every app. Raises ListFailed before anything is written, Halted when it must end."""
+    """Return what became of every app. Raises ListFailed before anything is written, Halted when it must end.
+
+    Every app is served before the first is reported: what runs comes before what is said about it.
+    """
     observed = observe.everything(cluster, options, memory.lives)
     scene = Scene(cluster, observed, options, load_schema(), now)
     works = [Work(app, observed.of(app), memory.of(app)) for app in observed.apps]
     with ThreadPoolExecutor(options.concurrency) as pool:
-        futures = [pool.submit(visit, scene, work) for work in works]
+        served = [pool.submit(visit, scene, work) for work in works]
+        reported = [pool.submit(publish, scene, work, visited) for work, visited in zip(works, served, strict=True)]
         try:
-            visits = [_outcome(future, work, now) for future, work in zip(futures, works, strict=True)]
+            works = [_outcome(future, work, now) for future, work in zip(reported, works, strict=True)]
         except Halted:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    known = {visit.work.app.uid: visit.work.known for visit in visits}
+    known = {work.app.uid: work.known for work in works}
     due = [(at - now).total_seconds() for each in known.values() if (at := each.retry_at)]
-    return PassResult(_results(visits, memory), Memory(known, observed.lives), min(due, default=None))
+    return PassResult(_results(works, memory), Memory(known, observed.lives), min(due, default=None))
 
 
-def visit(scene: Scene, work: Work) -> Visit:
-    """Serve one app, unless it is at rest or backs off, and report how it is."""
-    app = work.app
-    if not plan.applies(app):
-        work = Work(app, work.lives)
-    elif work.needs_serving(scene.now):
-        work = serve(scene, work, is_new=not (work.lives or scene.options.dry_run))
-    if scene.options.dry_run or not plan.reports(app):
-        return Visit(work)
-    return published(scene, work)
+def visit(scene: Scene, work: Work) -> Work:
+    """Serve one app, unless it is at rest or backs off."""
+    if not plan.applies(work.app):
+        return Work(work.app, work.lives)
+    if not work.needs_serving(scene.now):
+        return work
+    return serve(scene, work, is_new=not (work.lives or scene.options.dry_run))
 
 
 def serve(scene: Scene, work: Work, *, is_new: bool) -> Work:
@@ -95,23 +87,26 @@ def serve(scene: Scene, work: Work, *, is_new: bool) -> Work:
     return done
 
 
-def published(scene: Scene, work: Work) -> Visit:
+def publish(scene: Scene, work: Work, visited: Future[Work]) -> Work:
     """Write the app's status if it is another than before, and Events about what changed."""
+    work = _outcome(visited, work, scene.now)
     app, why = work.app, work.known.verdict
+    if scene.options.dry_run or not plan.reports(app):
+        return work
     own = (live for live in work.lives.values() if plan.belongs(app, live))
     status = report.status(app, own, why, scene.now)
-    conditions = {each["type"]: each["status"] for each in status["conditions"]}
+    work = replace(work, conditions={each["type"]: each["status"] for each in status["conditions"]})
     try:
         if report.is_news(app, status):
             scene.cluster.apply_status(app.bare | {"status": status})
     except ClusterError as error:
-        return Visit(work, conditions, str(error))
+        return replace(work, unsaid=str(error))
     try:
         for event in report.events(app, status, work.results, scene.now):
             scene.cluster.emit(event)
     except ClusterError as error:
         log.warning("%s", error)  # an Event less does no harm
-    return Visit(work, conditions)
+    return work
 
 
 def _examined(scene: Scene, work: Work, child: Child, *, is_new: bool) -> Child:
@@ -125,7 +120,7 @@ def _examined(scene: Scene, work: Work, child: Child, *, is_new: bool) -> Child:
     return observe.answer(child, scene.cluster)
 
 
-def _outcome(future: Future[Visit], work: Work, now: datetime) -> Visit:
+def _outcome(future: Future[Work], work: Work, now: datetime) -> Work:
     """Return what became of the app; a fault of our own is that app's alone. Raises Halted."""
     error = future.exception()
     if error is None:
@@ -133,17 +128,18 @@ def _outcome(future: Future[Visit], work: Work, now: datetime) -> Visit:
     if isinstance(error, Halted):
         raise error
     log.error("%s crashed", work.app.ref, exc_info=error)
-    return Visit(work.failed(verdict.crashed(error), now))
+    return work.failed(verdict.crashed(error), now)
 
 
-def _results(visits: Iterable[Visit], before: Memory) -> tuple[AppResult, ...]:
+def _results(works: Iterable[Work], before: Memory) -> tuple[AppResult, ...]:
     """Return what became of every app; what is new about one that is not well is logged."""
     apps = []
-    for work, conditions, problem in visits:
+    for work in works:
         ref, why = work.app.ref, work.known.verdict
         if why and why != before.of(work.app).verdict:
             log.warning("%s %s: %s", ref, why.reason, why.message)
-        if problem:
-            log.warning("%s", problem)
-        apps.append(AppResult(ref, work.results, conditions, problem or (why.message if why else "")))
+        if work.unsaid:
+            log.warning("%s", work.unsaid)
+        problem = work.unsaid or (why.message if why else "")
+        apps.append(AppResult(ref, work.results, work.conditions, problem))
     return tuple(apps)

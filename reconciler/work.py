@@ -1,4 +1,4 @@
-"""One app within a pass: what there is of it, what is known about it, what was done. Pure values."""
+"""One app within a pass: what there is of it, what is known about it, what was done and said. Pure values."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,10 @@ class Work:
     """Everything there is of the app."""
     known: Known = field(default_factory=Known)
     results: tuple[StepResult, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Type to status, as they are now to be reported."""
+    unsaid: str = ""
+    """Why they could not be."""
 
     def needs_serving(self, now: datetime) -> bool:
         """Say whether anything has changed since the app was last served, and it is not too early to try again."""
