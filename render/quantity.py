@@ -38,6 +38,12 @@ def kibibytes(value: str | int) -> int:
     return -(-nanos // (1024 * NANOS))
 
 
+def milli(value: str | int) -> int:
+    """Return the quantity in thousandths, rounded away from zero, as `Quantity.MilliValue`."""
+    nanos, _ = _parsed(value)
+    return min(-(-abs(nanos) // 10**6), MAX) * (1 if nanos >= 0 else -1)
+
+
 def _parsed(value: str | int) -> tuple[int, str]:
     """Return nanos, rounded away from zero, and the notation: binary, decimal or exponent."""
     match = _QUANTITY.fullmatch(str(value))

@@ -1,0 +1,276 @@
+"""The nouns of scaling: what is asked for, seen, remembered and decided. Pure values.
+
+Words, defaults and units are the HorizontalPodAutoscaler's. Amounts of CPU and memory are in thousandths, as it counts:
+millicores, and thousandths of a byte. Times are aware.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Self
+
+from render import quantity
+
+MAX_INT32 = 2**31 - 1
+MAX_INT64 = 2**63 - 1
+RESOURCES = ("cpu", "memory")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the flags of kube-controller-manager say for every HPA, and how long Celery's answer is waited for."""
+
+    cpu_initialization_seconds: float = 300
+    """So long after its start a pod's CPU counts only if it was ready while all of it was measured."""
+    initial_readiness_seconds: float = 30
+    """A pod that became unready within so long after its start has never been ready."""
+    downscale_window_seconds: float = 300
+    """How far back a scale-in looks, where `behavior` does not say."""
+    silence_seconds: float = 120
+    """So long a scale-in waits for Celery to say what runs."""
+
+
+class ResourceTarget(NamedTuple):
+    """How much of a resource each pod shall use on average: one of the two is given."""
+
+    name: str
+    """cpu or memory."""
+    utilization: int | None
+    """Percent of the request."""
+    average_value: int | None
+    """In thousandths."""
+
+
+class Tolerance(NamedTuple):
+    """How far usage may be off its target, as a share of it, before anything changes."""
+
+    down: float
+    up: float
+
+    def holds(self, ratio: float) -> bool:
+        """Say whether usage, divided by its target, is near enough to 1."""
+        return (1.0 - self.down) <= ratio <= (1.0 + self.up)
+
+
+class RateLimit(NamedTuple):
+    """How many pods may come, or go, within a time."""
+
+    kind: Literal["Pods", "Percent"]
+    value: int
+    period_seconds: float
+
+
+class Rules(NamedTuple):
+    """How fast the number of pods may change in one direction, as HPAScalingRules with its defaults filled in."""
+
+    window_seconds: float
+    tolerance: float
+    select: Literal["Max", "Min", "Disabled"]
+    policies: tuple[RateLimit, ...]
+
+    def given(self, rules: Mapping[str, Any]) -> Self:
+        """Return these with what is written in place of the defaults."""
+        policies = tuple(RateLimit(p["type"], p["value"], p["periodSeconds"]) for p in rules.get("policies") or ())
+        tolerance = rules.get("tolerance")
+        return self._replace(
+            window_seconds=rules.get("stabilizationWindowSeconds", self.window_seconds),
+            tolerance=self.tolerance if tolerance is None else quantity.milli(tolerance) / 1000,
+            select=rules.get("selectPolicy", self.select),
+            policies=policies or self.policies,
+        )
+
+
+TOLERANCE = 0.1
+SCALE_UP = Rules(0, TOLERANCE, "Max", (RateLimit("Pods", 4, 15), RateLimit("Percent", 100, 15)))
+SCALE_DOWN = Rules(300, TOLERANCE, "Max", (RateLimit("Percent", 100, 15),))
+"""The defaults of pkg/apis/autoscaling/v2/defaults.go."""
+
+
+class Behavior(NamedTuple):
+    scale_up: Rules
+    scale_down: Rules
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How one group of workers scales."""
+
+    min_replicas: int
+    max_replicas: int
+    metrics: tuple[ResourceTarget, ...]
+    average_length: int | None
+    """Messages for each pod; None: the queue does not count."""
+    behavior: Behavior | None
+    """None where nothing is written: an HPA without behavior has rules of its own, not the defaults of one with it."""
+    cooldown_seconds: float
+    paused: bool
+    concurrency: int
+    """Tasks that run in one pod at a time."""
+    timing: Timing = field(default=Timing())
+
+    @classmethod
+    def of(cls, group: Mapping[str, Any], timing: Timing = Timing()) -> Self:
+        """Return the policy of a group with `scaling`, as the renderer's model has it, defaults and all."""
+        scaling, concurrency = group["scaling"], group.get("concurrency", 1)
+        return cls(
+            min_replicas=scaling["minReplicas"],
+            max_replicas=scaling["maxReplicas"],
+            metrics=tuple(_target(name, scaling[name]) for name in RESOURCES if name in scaling),
+            average_length=scaling["queue"]["averageLength"] if "queue" in scaling else None,
+            behavior=_behavior(scaling.get("behavior"), timing),
+            cooldown_seconds=scaling["cooldownSeconds"],
+            paused=scaling["paused"],
+            concurrency=1 if concurrency == "auto" else max(concurrency, 1),  # auto: a pod may have one CPU
+            timing=timing,
+        )
+
+    @property
+    def tolerance(self) -> Tolerance:
+        if self.behavior is None:
+            return Tolerance(TOLERANCE, TOLERANCE)
+        return Tolerance(self.behavior.scale_down.tolerance, self.behavior.scale_up.tolerance)
+
+
+def _target(name: str, target: Mapping[str, Any]) -> ResourceTarget:
+    value = target.get("averageValue")
+    thousandths = None if value is None else max(quantity.milli(value), 1)
+    return ResourceTarget(name, target.get("averageUtilization"), thousandths)
+
+
+def _behavior(written: Mapping[str, Any] | None, timing: Timing) -> Behavior | None:
+    if not written:
+        return None
+    down = SCALE_DOWN._replace(window_seconds=timing.downscale_window_seconds)
+    return Behavior(SCALE_UP.given(written.get("scaleUp") or {}), down.given(written.get("scaleDown") or {}))
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of the group, as its status tells it."""
+
+    name: str
+    phase: str
+    is_terminating: bool = False
+    is_ready: bool | None = None
+    """False if its condition Ready is False, None if it has none; Unknown counts as True, as the HPA counts it."""
+    ready_since: datetime | None = None
+    """When that condition last changed, either way."""
+    started_at: datetime | None = None
+    requests: Mapping[str, int | None] = field(default_factory=dict)
+    """Of the container that runs Celery, by resource."""
+
+
+class Sample(NamedTuple):
+    """What the container that runs Celery used of a resource, on average over a window that ends at a time."""
+
+    value: int
+    at: datetime
+    window_seconds: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the pods use, as the metrics API tells it."""
+
+    samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict)
+    """By resource, then by pod."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why a resource could not be read."""
+
+
+class Backlog(NamedTuple):
+    """The messages of a group's queues."""
+
+    waiting: int
+    unacknowledged: int
+
+    @property
+    def demand(self) -> int:
+        return max(self.waiting, 0) + max(self.unacknowledged, 0)
+
+
+class Unreadable(NamedTuple):
+    """What could not be measured, and why: never a number."""
+
+    message: str
+
+
+class Active(NamedTuple):
+    """So many tasks run, in all pods together."""
+
+    tasks: int
+
+
+class Silent(NamedTuple):
+    """Celery was asked what runs, and did not answer."""
+
+
+class NotAsked(NamedTuple):
+    """Celery may not be asked what runs, or need not be."""
+
+    message: str = "Celery was not asked what runs"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is seen of a group in one pass."""
+
+    replicas: int
+    """The Deployment's `spec.replicas`."""
+    current: int
+    """Its `status.replicas`, by which the HPA judges a queue."""
+    pods: tuple[Pod, ...] = ()
+    usage: Usage = field(default=Usage())
+    backlog: Backlog | Unreadable | None = None
+    """None: it was not read."""
+    active: Active | Silent | NotAsked = field(default=NotAsked())
+
+
+class Record(NamedTuple):
+    """A recommendation; or a change, by so many pods."""
+
+    at: datetime
+    replicas: int
+
+
+@dataclass(frozen=True)
+class History:
+    """What one decision tells the next. A new process has an empty one; its first decision begins it anew."""
+
+    recommendations: tuple[Record, ...] = ()
+    scale_ups: tuple[Record, ...] = ()
+    scale_downs: tuple[Record, ...] = ()
+    active_at: datetime | None = None
+    """When the queue was last seen with a message, or could not be read."""
+    silent_since: datetime | None = None
+    """Since when Celery does not answer while fewer pods would do."""
+    scaled_to_zero: bool = False
+    """The last pod was taken by us, not by hand. Nobody else knows after a restart, unless it is remembered for us."""
+
+
+class Condition(NamedTuple):
+    type: Literal["ScalingActive", "ScalingLimited", "AbleToScale"]
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How many pods there shall be, and why."""
+
+    replicas: int
+    reason: str
+    """One word, the HPA's where it has one."""
+    message: str
+    conditions: tuple[Condition, ...]
+    """Those that this decision settles: as with the HPA, one that is not among them stays as it was."""
+    history: History
+    """For the next decision, once `replicas` is written."""
+    unwritten: History
+    """For the next decision, if it could not be written."""
+    wants_to_scale_in: bool = False
+    """Fewer pods would do: ask Celery what runs and decide again, before anything is written."""
+    metrics: Mapping[str, int] = field(default_factory=dict)
+    """What was seen: `cpu` and `memory` on average, in percent or thousandths as the target is; `queue`, the messages
+    that wait or are not acknowledged; `running`, the tasks."""
