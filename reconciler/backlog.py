@@ -1,0 +1,157 @@
+"""How many messages each group has on a broker, asked over one open connection.
+
+On RabbitMQ none are `unacknowledged`: AMQP does not tell, and the API that does listens on a port, with a password,
+that no Celery setting names. What its workers hold they tell themselves (inspection.py).
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from reconciler.scaling import Backlog
+
+Queues = frozenset[str]
+
+MOST_HELD = 20_000
+"""Of more messages than that, the youngest are looked at: those that workers run now are among them."""
+_TAGS = 500
+_BYTES = 1 << 20
+_ABSENT = 404
+
+
+class Held(NamedTuple):
+    """A message that a worker has taken and not acknowledged."""
+
+    queues: Queues
+    waits: bool
+    """For its ETA, until which the worker holds it."""
+
+
+def on_rabbitmq(connection: Any, groups: Iterable[Queues]) -> dict[Queues, Backlog]:
+    """Return what is ready in each group's queues. One that nobody has declared yet is empty."""
+    groups, ready = set(groups), dict[str, int]()
+    channel = connection.channel()
+    for queue in sorted(Queues().union(*groups)):
+        try:
+            ready[queue] = channel.queue_declare(queue=queue, passive=True).message_count
+        except connection.channel_errors as error:  # which has closed the channel
+            if getattr(error, "code", None) != _ABSENT:
+                raise
+            ready[queue], channel = 0, connection.channel()
+    return {group: Backlog(sum(ready[queue] for queue in group), 0) for group in groups}
+
+
+def on_redis(connection: Any, prefix: str, groups: Iterable[Queues]) -> dict[Queues, Backlog]:
+    """Return what waits for each group, and what its workers have taken and not acknowledged.
+
+    What was taken longer ago than the visibility timeout was taken by a worker that is dead: the next one to start puts
+    it back into its queue, until then it counts for nothing. Messages that wait for their ETA keep one worker, but not
+    more: with none at all they would be back in the queue, and start one.
+    """
+    groups, redis = set(groups), _Redis(connection.channel(), prefix)
+    queues = sorted(Queues().union(*groups))
+    lengths, tags = redis.lengths_and_tags(queues)
+    held = list(redis.held(tags))
+    return {group: _backlog(sum(lengths[queue] for queue in group), group, held) for group in groups}
+
+
+def _backlog(waiting: int, group: Queues, held: list[Held]) -> Backlog:
+    waits = [message.waits for message in held if message.queues & group]
+    return Backlog(waiting, waits.count(False) or int(bool(waits) and not waiting))
+
+
+class _Redis:
+    """kombu's keys, as the options of the channel name them."""
+
+    def __init__(self, channel: Any, prefix: str) -> None:
+        self.channel, self.client, self.prefix = channel, channel.client, prefix
+        self.client.global_keyprefix = ""  # kombu puts it before the keys of some commands; here all have it already
+        self.bound = cache(self._bound)
+
+    def lengths_and_tags(self, queues: list[str]) -> tuple[dict[str, int], list[bytes]]:
+        """Return the length of each queue and the tags of what is held, the youngest first: both at one moment."""
+        lists = [(queue, key) for queue in queues for key in self._lists(queue)]
+        index, oldest = (
+            self.prefix + self.channel.unacked_index_key,
+            time.time() - float(self.channel.visibility_timeout),
+        )
+        with self.client.pipeline(transaction=True) as pipe:
+            for _, key in lists:
+                pipe.llen(key)
+            pipe.zrevrangebyscore(index, "+inf", oldest, start=0, num=MOST_HELD)
+            *found, tags = pipe.execute()
+        lengths = dict.fromkeys(queues, 0)
+        for (queue, _), length in zip(lists, found, strict=True):
+            lengths[queue] += length
+        return lengths, tags
+
+    def held(self, tags: list[bytes]) -> Iterator[Held]:
+        """Yield the messages of these tags, less what was acknowledged in the meantime."""
+        now = datetime.now(UTC)
+        for value in self._values(self.prefix + self.channel.unacked_key, tags):
+            message, exchange, routing_key = json.loads(value)
+            yield Held(self._queues(exchange, routing_key), _is_later((message.get("headers") or {}).get("eta"), now))
+
+    def _lists(self, queue: str) -> list[str]:
+        """Return the keys of a queue: one for each priority, the first without a number."""
+        steps = sorted(set(self.channel.priority_steps))
+        return [f"{self.prefix}{queue}{self.channel.sep}{step}" if step else f"{self.prefix}{queue}" for step in steps]
+
+    def _values(self, key: str, tags: list[bytes]) -> Iterator[bytes]:
+        """Yield the values, read by the megabyte: nobody knows how large messages are."""
+        for start in range(0, len(tags), _TAGS):
+            some = tags[start : start + _TAGS]
+            with self.client.pipeline(transaction=False) as pipe:
+                for tag in some:
+                    pipe.hstrlen(key, tag)
+                sizes = pipe.execute()
+            for portion in _portions(some, sizes):
+                yield from (value for value in self.client.hmget(key, portion) if value)
+
+    def _queues(self, exchange: str, routing_key: str) -> Queues:
+        """Return where kombu would put the message back."""
+        if not exchange:
+            return Queues({routing_key})
+        found = {queue for key, _, queue in self.bound(exchange) if _fits(key, routing_key)}
+        return Queues(found or {routing_key})
+
+    def _bound(self, exchange: str) -> list[tuple[str, str, str]]:
+        members = self.client.smembers(self.prefix + self.channel.keyprefix_queue % exchange)
+        return [tuple(member.decode().split(self.channel.sep)) for member in members]
+
+
+def _portions(tags: list[bytes], sizes: list[int]) -> Iterator[list[bytes]]:
+    portion, total = list[bytes](), 0
+    for tag, size in zip(tags, sizes, strict=True):
+        if portion and total + size > _BYTES:
+            yield portion
+            portion, total = [], 0
+        portion.append(tag)
+        total += size
+    if portion:
+        yield portion
+
+
+def _fits(binding: str, routing_key: str) -> bool:
+    """Say whether a key is bound, on a direct or a topic exchange (`*` is a word, `#` any number of them).
+
+    kombu keeps a regular expression for it on the broker. One written in bad faith would never come to an end.
+    """
+    words, ends = routing_key.split("."), {0}
+    for part in binding.split("."):
+        if part == "#":
+            ends = set(range(min(ends, default=len(words) + 1), len(words) + 1))
+        else:
+            ends = {end + 1 for end in ends if end < len(words) and part in ("*", words[end])}
+    return len(words) in ends
+
+
+def _is_later(eta: str | None, now: datetime) -> bool:
+    try:
+        moment = datetime.fromisoformat(eta or "")
+    except (ValueError, TypeError):
+        return False
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) > now

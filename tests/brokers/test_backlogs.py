@@ -1,0 +1,139 @@
+"""The counts, against what was published and what real workers have done with it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from kombu import Connection, Exchange, Queue
+
+from reconciler.broker import Broker
+from reconciler.queues import Inquiry
+from reconciler.scaling import Backlog
+
+TASKS = 20
+LATE, ONE = {"task_acks_late": True}, {"worker_prefetch_multiplier": 1}
+BUSY = [
+    ("redis", {}, [], Backlog(10, 8)),
+    ("redis", ONE, [], Backlog(16, 2)),
+    ("redis", LATE | ONE, [], Backlog(18, 2)),
+    ("redis", {}, ["--disable-prefetch"], Backlog(18, 0)),
+    ("redis", LATE, ["--disable-prefetch"], Backlog(18, 2)),
+    ("rabbitmq", {}, [], Backlog(10, 0)),
+    ("rabbitmq", ONE, [], Backlog(16, 0)),
+    ("rabbitmq", LATE | ONE, [], Backlog(18, 0)),
+]
+
+
+@pytest.mark.parametrize("case", BUSY, ids=str)
+def test_twenty_tasks_are_where_a_busy_worker_leaves_them(request, publish, worker, backlog, until, case):
+    server, settings, flags, expected = case
+    url = request.getfixturevalue(f"on_{server}")
+    publish(url, TASKS)
+    worker(url, *flags, **settings)
+    until(lambda: backlog(url) == expected, str(expected))
+
+
+def test_queues_without_a_worker_count_what_was_published(url, publish, backlog):
+    publish(url, 3)
+    publish(url, 4, queue="mail")
+    assert backlog(url, "celery", "mail") == Backlog(7, 0)
+
+
+def test_a_queue_that_does_not_exist_yet_is_empty(url, publish, backlog):
+    publish(url, 1, queue="mail")
+    assert backlog(url, "absent", "mail", "not-yet") == Backlog(1, 0)
+
+
+def test_groups_on_one_broker_count_their_own(url, publish, worker, brokers, until):
+    publish(url, 6)
+    publish(url, 5, queue="mail")
+    worker(url, queues="mail", **LATE, **ONE)
+    one = Broker(url)
+    inquiries = [Inquiry("web", one, frozenset({"celery"})), Inquiry("mail", one, frozenset({"mail"}))]
+    unacknowledged = 2 if one.is_redis else 0
+    expected = {"web": Backlog(6, 0), "mail": Backlog(3, unacknowledged)}
+    until(lambda: brokers.backlogs(inquiries) == expected, str(expected))
+
+
+def test_every_priority_counts(on_redis, publish, backlog):
+    for priority in range(10):
+        publish(on_redis, priority=priority)
+    assert backlog(on_redis) == Backlog(10, 0)
+
+
+def test_priorities_are_where_the_options_put_them(on_redis, publish, backlog):
+    options = {"priority_steps": list(range(10)), "sep": ":"}
+    for priority in range(10):
+        publish(on_redis, options=options, priority=priority)
+    assert backlog(on_redis, options=options) == Backlog(10, 0)
+    assert backlog(on_redis) == Backlog(1, 0)
+
+
+def test_keys_are_named_as_the_options_say(on_redis, publish, worker, backlog, until):
+    options = {"global_keyprefix": "shop:", "unacked_key": "taken", "unacked_index_key": "taken_index"}
+    publish(on_redis, 5, options=options)
+    publish(on_redis, 1)
+    worker(on_redis, broker_transport_options=options, **LATE, **ONE)
+    until(lambda: backlog(on_redis, options=options) == Backlog(3, 2), "two of five taken")
+    assert backlog(on_redis) == Backlog(1, 0)
+
+
+def test_databases_do_not_mix(on_redis, publish, backlog):
+    other = on_redis.removesuffix("/0") + "/5"
+    publish(other, 2)
+    assert (backlog(on_redis), backlog(other)) == (Backlog(0, 0), Backlog(2, 0))
+
+
+def test_what_a_killed_worker_had_stops_counting_after_the_visibility_timeout(
+    on_redis, publish, worker, backlog, until, kill
+):
+    publish(on_redis, 3)
+    process = worker(on_redis, **LATE, **ONE)
+    until(lambda: backlog(on_redis) == Backlog(1, 2), "two taken")
+    kill(process)
+    assert backlog(on_redis) == Backlog(1, 2)
+    until(lambda: backlog(on_redis, options={"visibility_timeout": 1}) == Backlog(1, 0), "the end of the time-out")
+
+
+def test_tasks_held_for_later_keep_one_worker_and_not_more(on_redis, publish, worker, backlog, until):
+    publish(on_redis, 7, countdown=3600)
+    worker(on_redis)
+    until(lambda: backlog(on_redis) == Backlog(0, 1), "all taken")
+    publish(on_redis, 3)
+    until(lambda: backlog(on_redis) == Backlog(0, 1), "two running, one reserved")
+
+
+def test_tasks_whose_time_has_come_count(on_redis, backlog):
+    with Connection(on_redis) as connection:
+        for eta, tag in ((-1, "due"), (-2, "overdue"), (3600, "later")):
+            moment = (datetime.now(UTC) + timedelta(seconds=eta)).isoformat()
+            hold(connection, tag, {"headers": {"eta": moment}}, "", "celery")
+        hold(connection, "nothing is known of its time", {}, "", "celery")
+    assert backlog(on_redis) == Backlog(0, 3)
+
+
+def test_what_is_held_belongs_to_the_queues_its_routing_key_is_bound_to(on_redis, brokers):
+    with Connection(on_redis) as connection:
+        topic, direct = Exchange("events", "topic"), Exchange("orders", "direct")
+        for queue, exchange, key in (("mail", topic, "user.*"), ("all", topic, "#"), ("shop", direct, "new")):
+            Queue(queue, exchange, key)(connection.channel()).declare()
+        hold(connection, "1", {}, "events", "user.born")
+        hold(connection, "2", {}, "events", "user.born.twice")
+        hold(connection, "3", {}, "orders", "new")
+    inquiries = [Inquiry(queue, Broker(on_redis), frozenset({queue})) for queue in ("mail", "all", "shop")]
+    expected = {"mail": Backlog(0, 1), "all": Backlog(0, 2), "shop": Backlog(0, 1)}
+    assert brokers.backlogs(inquiries) == expected
+
+
+def test_large_messages_are_counted_too(on_redis, backlog):
+    with Connection(on_redis) as connection:
+        for number in range(5):
+            hold(connection, str(number), {"body": "x" * 700_000}, "", "celery")
+    assert backlog(on_redis) == Backlog(0, 5)
+
+
+def hold(connection, tag, message, exchange, routing_key):
+    """Leave a message where kombu keeps what a worker has taken."""
+    redis = connection.default_channel.client
+    redis.hset("unacked", tag, json.dumps([message, exchange, routing_key]))
+    redis.zadd("unacked_index", {tag: datetime.now(UTC).timestamp()})

@@ -1,0 +1,191 @@
+"""What is said of a broker that cannot be read: helpful words, never a number, never a secret."""
+
+import threading
+from contextlib import ExitStack
+from urllib.parse import quote, unquote
+
+import pytest
+import servers
+from kombu import Connection
+
+from reconciler.broker import Broker
+from reconciler.queues import Brokers, Inquiry
+from reconciler.scaling import Backlog, Unreadable
+
+CELERY = frozenset({"celery"})
+SECRET = "hunter2/se#cret"
+USER = f"shop:{quote(SECRET, safe='')}@"
+HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+NO_HELLO = f"-ERR unknown command 'AUTH', with args beginning with: 'shop', '{SECRET[:9]}\r\n".encode()
+ECHO = f"-WRONGPASS shop may not use {SECRET} or {quote(SECRET, safe='')}\r\n".encode()
+MALFORMED = "broker: its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F and @ is %40"
+OTHER = "queues can be counted on Redis, Redis Sentinel and RabbitMQ only"
+
+
+@pytest.fixture(autouse=True)
+def _no_secret(caplog, capfd):
+    """Fail a test whose logs or output have a secret."""
+    yield
+    out, err = capfd.readouterr()
+    for text in (out, err, caplog.text):
+        assert "hunter2" not in text
+
+
+def server(stack, kind):
+    """Return the port of a server of this kind."""
+    match kind:
+        case "closed":
+            return servers.free_ports(1)[0]
+        case "silent":
+            return stack.enter_context(servers.listening())
+        case _:
+            return stack.enter_context(servers.listening(kind))
+
+
+FAULTS = {
+    "redis refuses": ("redis", "closed", "Error 111 connecting to 127.0.0.1:PORT. Connection refused."),
+    "rediss refuses": ("rediss", "closed", "Error 111 connecting to 127.0.0.1:PORT. Connection refused."),
+    "amqp refuses": ("amqp", "closed", "[Errno 111] Connection refused"),
+    "sentinel refuses": ("sentinel", "closed", "No master found for 'shop'"),
+    "redis is a web server": ("redis", HTTP, "Protocol Error: b'HTTP/1.1 400 Bad Request'"),
+    "redis knows no AUTH and repeats it": ("redis", NO_HELLO, "unknown command 'AUTH'"),
+    "redis repeats the password": ("redis", ECHO, "shop may not use *** or ***"),
+    "redis is silent": ("redis", "silent", "no answer within 1 s"),
+    "rediss is silent": ("rediss", "silent", "no answer within 1 s"),
+    "amqp is silent": ("amqp", "silent", "no answer within 1 s"),
+    "amqps is silent": ("amqps", "silent", "no answer within 1 s"),
+    "sentinel is silent": ("sentinel", "silent", "no answer within 1 s"),
+}
+
+
+@pytest.mark.parametrize(("scheme", "kind", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_told_in_words(scheme, kind, words):
+    with ExitStack() as stack:
+        port = server(stack, kind)
+        url = f"{scheme}://{USER}{servers.HERE}:{port}/0"
+        assert read(url, {"master_name": "shop"}) == Unreadable(
+            f"{scheme}://{servers.HERE}:{port}/0: {words.replace('PORT', str(port))}"
+        )
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_name_that_nobody_knows(scheme):
+    found = read(f"{scheme}://{USER}no-such-host.invalid/0")
+    assert found.message.startswith(f"{scheme}://no-such-host.invalid/0: ")
+    assert "not known" in found.message or "resolution" in found.message
+
+
+def test_a_web_server_is_no_rabbitmq():
+    with servers.listening(HTTP) as port:
+        assert isinstance(read(f"amqp://{USER}{servers.HERE}:{port}/0"), Unreadable)
+
+
+def test_a_wrong_password(redis, on_rabbitmq):
+    redis.command += ["--requirepass", "right"]
+    redis.start()
+    found = read(redis.url.replace("//", f"//:{quote(SECRET, safe='')}@"))
+    assert found == Unreadable(f"{redis.url}: invalid username-password pair or user is disabled.")
+    assert read(redis.url) == Unreadable(f"{redis.url}: Authentication required.")
+    address = on_rabbitmq.partition("@")[2]
+    assert read(f"amqp://{USER}{address}") == Unreadable(
+        f"amqp://{address}: (0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN."
+        " For details see the broker logfile."
+    )
+
+
+def test_a_virtual_host_that_is_not_there(on_rabbitmq, on_redis):
+    url, _, _ = on_rabbitmq.rpartition("/")
+    found = read(f"{url}/absent")
+    assert "NOT_ALLOWED" in found.message
+    assert "vhost" in found.message
+    assert "not found" in found.message
+    assert read(on_redis.removesuffix("0") + "99") == Unreadable(
+        f"{on_redis}99".replace("/099", "/99") + ": DB index is out of range"
+    )
+
+
+def test_a_key_that_is_no_list(on_redis):
+    with Connection(on_redis) as connection:
+        connection.default_channel.client.set("celery", "mine")
+    found = read(on_redis)
+    assert "WRONGTYPE Operation against a key holding the wrong kind of value" in found.message
+
+
+def test_a_hash_that_is_not_kombu_s(on_redis):
+    with Connection(on_redis) as connection:
+        client = connection.default_channel.client
+        client.hset("unacked", "1", "mine")
+        client.zadd("unacked_index", {"1": 1e12})
+    assert isinstance(read(on_redis), Unreadable)
+
+
+REFUSED = {
+    "a slash in the password": ("redis://:pa/hunter2@redis:6379/0", MALFORMED),
+    "a slash after digits": ("redis://:12/hunter2@redis:6379/0", MALFORMED),
+    "a hash in the password": ("amqp://shop:12#hunter2@rabbitmq/shop", MALFORMED),
+    "a question mark in the password": ("redis://:12?hunter2@redis/0", MALFORMED),
+    "no URL": ("hunter2", MALFORMED),
+    "nothing": ("", MALFORMED),
+    "SQS": ("sqs://key:hunter2@", f"sqs:///: {OTHER}"),
+    "files": ("filesystem://", f"filesystem:///: {OTHER}"),
+    "a class to import": ("hunter2.a:b://x", MALFORMED),
+    "only a password": ("redis:hunter2", MALFORMED),
+    "Redis and RabbitMQ": ("redis://:hunter2@a;amqp://b", f"redis://a/;amqp://b/: {OTHER}"),
+    "code to call": (
+        "redis://:hunter2@a/0?credential_provider=os:abort",
+        "redis://a/0: credential_provider is not supported",
+    ),
+    "code to call, in the host": ("redis://socket%3A%2F%2F%2Fx%3Fcredential_provider%3Dos%3Aabort/0", MALFORMED),
+}
+
+
+@pytest.mark.parametrize(("url", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_url_of_another_kind_is_refused(url, message):
+    assert read(url) == Unreadable(message)
+
+
+def test_options_that_kombu_would_call_are_left_out(on_redis):
+    assert read(on_redis, {"queue_order_strategy": "os:abort", "credential_provider": "os:abort"}) == Backlog(0, 0)
+    assert isinstance(read(on_redis.replace("redis:", "rediss:"), tls={"credential_provider": "os:abort"}), Unreadable)
+
+
+def test_a_broker_shows_no_secret():
+    broker = Broker(f"redis://{USER}redis:6379/1", {"sentinel_kwargs": {"password": SECRET}}, {"ssl_password": SECRET})
+    assert repr(broker) == "Broker()"
+    assert str(broker) == "redis://redis:6379/1"
+
+
+@pytest.mark.parametrize("words", ["sentinel_kwargs", "tls"])
+def test_the_passwords_beside_the_url_are_secret_too(words):
+    with servers.listening(ECHO) as port:
+        address = f"redis://{servers.HERE}:{port}/0"
+        options = {"sentinel_kwargs": {"password": SECRET}} if words == "sentinel_kwargs" else {}
+        tls = {"ssl_password": SECRET} if words == "tls" else None
+        assert "hunter2" not in read(address, options, tls).message
+
+
+def test_with_a_password_of_two_letters_nothing_is_quoted():
+    with servers.listening(b"-ERR no\r\n") as port:
+        assert read(f"redis://:no@{servers.HERE}:{port}/0").message.endswith(": ResponseError")
+
+
+def test_those_that_hang_cost_nobody_an_answer(on_redis, until):
+    with servers.listening() as silent:
+        hosts = [
+            f"{scheme}://{USER}{servers.HERE}:{silent}/{number}" for scheme in ("redis", "amqp") for number in range(9)
+        ]
+        alive = Inquiry("alive", Broker(on_redis), CELERY)
+        inquiries = [*(Inquiry(host, Broker(host), CELERY) for host in hosts), alive]
+        found = Brokers(timeout_seconds=1, at_once=4).backlogs(inquiries)
+        assert found.pop("alive") == Backlog(0, 0)
+        assert all(isinstance(answer, Unreadable) for answer in found.values())
+    until(
+        lambda: not any(thread.name.startswith("asks") for thread in threading.enumerate()), "the end of every thread"
+    )
+
+
+def read(url, options=None, tls=None):
+    inquiry = Inquiry("group", Broker(url, options or {}, tls), CELERY)
+    found = Brokers(timeout_seconds=1).backlogs([inquiry])["group"]
+    assert "hunter2" not in unquote(str(found))
+    return found
