@@ -13,10 +13,6 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
-import kombu
-from kombu.transport import TRANSPORT_ALIASES
-from kombu.utils.url import url_to_parts
-
 from reconciler.scaling import Unreadable
 
 Answer = TypeVar("Answer")
@@ -47,6 +43,8 @@ class Broker:
     @cached_property
     def parts(self) -> tuple[Any, ...]:
         """Return what kombu makes of each URL of the list, nothing if it would make a wrong thing of one."""
+        from kombu.utils.url import url_to_parts  # noqa: PLC0415
+
         urls = self.url.split(";")
         try:
             parts = tuple(url_to_parts(url) for url in urls)
@@ -62,7 +60,7 @@ class Broker:
     def refusal(self) -> str:
         """Return why it cannot be asked, nothing if it can."""
         if not self.parts:
-            return "its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F and @ is %40"
+            return "its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
         if not (self.is_redis or all(part.scheme in RABBITMQ for part in self.parts)):
             return "queues can be counted on Redis, Redis Sentinel and RabbitMQ only"
         if any(_CODE in part.query for part in self.parts):
@@ -72,6 +70,12 @@ class Broker:
     def __str__(self) -> str:
         """Return its address, to begin a message with."""
         return ";".join(map(_address, self.parts)) or "broker"
+
+
+def prepare() -> None:
+    """Import kombu, before threads would do it all at once. 0.3 s and 26 MB, for those only who scale by queue."""
+    import kombu.transport.pyamqp  # noqa: PLC0415
+    import kombu.transport.redis  # noqa: PLC0415, F401
 
 
 def asked(broker: Broker, seconds: float, question: Callable[[Any], Answer]) -> Answer | Unreadable:
@@ -88,20 +92,22 @@ def asked(broker: Broker, seconds: float, question: Callable[[Any], Answer]) -> 
 
 
 def _connection(broker: Broker, seconds: float) -> Any:
+    import kombu  # noqa: PLC0415
+
     seconds /= len(broker.parts)  # of one that is down, another has to take the place in time
     bounds: dict[str, Any] = {"read_timeout": seconds, "write_timeout": seconds}
     if broker.is_redis:
         sockets = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
         # Left alone, redis-py asks a sentinel that is down three times more, and waits in between.
-        once = {**broker.options.get("sentinel_kwargs", {}), **sockets, "retry": None}
+        once = {**(broker.options.get("sentinel_kwargs") or {}), **sockets, "retry": None}
         bounds = {name: value for name, value in broker.options.items() if name in _DATA}
         bounds |= sockets | {"retry_on_timeout": False, "sentinel_kwargs": once}
     return kombu.Connection(broker.url, ssl=_tls(broker), connect_timeout=seconds, transport_options=bounds)
 
 
 def _tls(broker: Broker) -> dict[str, Any] | bool:
-    if isinstance(broker.tls, Mapping):
-        return {name: value for name, value in broker.tls.items() if name != _CODE}
+    if isinstance(broker.tls, Mapping):  # on Redis, among the arguments of the connection
+        return {name: value for name, value in broker.tls.items() if name.startswith("ssl_") or not broker.is_redis}
     if broker.parts[0].scheme == "rediss" and not broker.tls:
         return {"ssl_cert_reqs": ssl.CERT_NONE}  # kombu does the same, with a warning each time
     return bool(broker.tls)
@@ -109,6 +115,8 @@ def _tls(broker: Broker) -> dict[str, Any] | bool:
 
 def _is_whole(url: str, part: Any) -> bool:
     """Say whether it is a URL of a broker, and all of it: a slash in a password makes a host of what is before it."""
+    from kombu.transport import TRANSPORT_ALIASES  # noqa: PLC0415
+
     is_broker = part.scheme.partition("+")[0] in TRANSPORT_ALIASES and url.lower().startswith(f"{part.scheme}://")
     has_user = bool(part.username or part.password)
     return is_broker and (has_user or "@" not in url) and "/" not in (part.hostname or "")
@@ -132,7 +140,10 @@ def _words(error: Exception, secrets: frozenset[str]) -> str:
 
 def _secrets(broker: Broker) -> frozenset[str]:
     """Return every password, in every spelling in which a message could have it."""
-    plain = {part.password for part in broker.parts} | {*_passwords([part.query for part in broker.parts])}
+    # redis://password@host is what many write. It is taken for a user's name, and fails.
+    plain = {part.password or part.username for part in broker.parts} | {
+        *_passwords([part.query for part in broker.parts])
+    }
     plain |= {*_passwords(broker.options), *_passwords(broker.tls)}
     spell: tuple[Callable[[str], str], ...] = (
         str,

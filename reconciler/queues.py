@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from reconciler import backlog, broker
 from reconciler.broker import Broker
+from reconciler.load import Load, Node
 from reconciler.patience import Late, Patience
 from reconciler.scaling import Backlog, Unreadable
 
@@ -24,10 +25,26 @@ class Inquiry(NamedTuple):
     queues: frozenset[str]
 
 
+class Crew(NamedTuple):
+    """The pods of a group, to be asked what they have in hand."""
+
+    key: Hashable
+    broker: Broker
+    group: str
+    pods: frozenset[str]
+    control_exchange: str = "celery"
+    """The setting of that name."""
+
+    def node(self, pod: str) -> Node:
+        """Return the worker in a pod, whose name is its hostname."""
+        return self.control_exchange, f"{self.group}@{pod}"
+
+
 class Brokers:
     """All brokers there are, for one caller at a time."""
 
     def __init__(self, timeout_seconds: float = 5.0, at_once: int = 32) -> None:
+        broker.prepare()
         self._patience: Patience[Broker] = Patience(timeout_seconds, at_once)
 
     def backlogs(self, inquiries: Iterable[Inquiry]) -> dict[Hashable, Backlog | Unreadable]:
@@ -41,6 +58,27 @@ class Brokers:
             inquiry.key: answer if isinstance(answer := found[inquiry.broker], Unreadable) else answer[inquiry.queues]
             for inquiry in asked
         }
+
+    def running(self, crews: Iterable[Crew]) -> dict[Hashable, dict[str, Load] | Unreadable]:
+        """Return what each pod of a crew has in hand, by the crew's key; a pod that does not answer is not there."""
+        from reconciler import inspection  # noqa: PLC0415 (it imports kombu)
+
+        crews = list(crews)
+        nodes: dict[Broker, set[Node]] = defaultdict(set)
+        for crew in crews:
+            nodes[crew.broker].update(map(crew.node, crew.pods))
+        asked = {each: wanted for each, wanted in nodes.items() if wanted}
+        found = self._answers(
+            {each: partial(inspection.loads, asked=asked[each], on_redis=each.is_redis) for each in asked}
+        )
+
+        def of(crew: Crew) -> dict[str, Load] | Unreadable:
+            answer = found.get(crew.broker, {})
+            if isinstance(answer, Unreadable):
+                return answer
+            return {pod: answer[crew.node(pod)] for pod in sorted(crew.pods) if crew.node(pod) in answer}
+
+        return {crew.key: of(crew) for crew in crews}
 
     def _answers(self, questions: dict[Broker, Callable[[Any], Answer]]) -> dict[Broker, Answer | Unreadable]:
         seconds = self._patience.seconds

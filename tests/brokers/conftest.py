@@ -14,7 +14,7 @@ from celery import Celery
 from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.broker import Broker
-from reconciler.queues import Brokers, Inquiry
+from reconciler.queues import Brokers, Crew, Inquiry
 
 APP = """
 import json, os, pathlib, time
@@ -87,6 +87,17 @@ def backlog(brokers):
 
 
 @pytest.fixture
+def running(brokers):
+    """Return a function that asks the pods of the group mail what they have in hand."""
+
+    def ask(url, *pods, options=None, exchange="celery"):
+        crew = Crew("crew", Broker(url, options or {}), "mail", frozenset(pods or ["mail-1"]), exchange)
+        return brokers.running([crew])["crew"]
+
+    return ask
+
+
+@pytest.fixture
 def publish():
     """Return a function that sends tasks."""
 
@@ -116,11 +127,13 @@ def worker(tmp_path):
         ]
         command += [f"--hostname={node}", "--without-gossip", "--without-mingle", "--loglevel=INFO", *flags]
         environment = os.environ | {"C_FORCE_ROOT": "1", "URL": url, "SETTINGS": json.dumps(settings)}
-        with (tmp_path / f"{node}.log").open("wb") as log:
+        output = tmp_path / f"{node}.log"
+        with output.open("wb") as log:
             process = subprocess.Popen(
                 command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
             )
         started.append(process)
+        until(lambda: f"{node} ready." in output.read_text(), output)
         return process
 
     yield start

@@ -34,8 +34,8 @@ class Server:
 
     @contextmanager
     def running(self):
-        script, path = _installed() or _unpacked(self.folder)
-        environment = self._environment(path)
+        self.script, path = _installed() or _unpacked(self.folder)
+        self.environment = self._environment(path)
         self._configure()
         epmd = shutil.which("epmd", path=path)
         names = ["sh", "-c", _EPMD, epmd, str(self.epmd_port)]
@@ -43,8 +43,8 @@ class Server:
             self.log.open("w") as log,
             subprocess.Popen(names, stdin=subprocess.PIPE, start_new_session=True),
             subprocess.Popen(
-                ["sh", script],
-                env=environment,
+                ["sh", self.script],
+                env=self.environment,
                 stdin=subprocess.PIPE,  # never written to
                 stdout=log,
                 stderr=log,
@@ -55,6 +55,15 @@ class Server:
             assert process.poll() is None, self.log.read_text()
             assert answers(self.port)
             yield self
+
+    def queues(self, vhost):
+        """Return the names of the queues of a virtual host."""
+        node = self.environment["RABBITMQ_NODENAME"]
+        command = ["sh", self.script.with_name("rabbitmqctl"), "--node", node, "--silent", "--vhost", vhost]
+        listed = subprocess.run(
+            [*command, "list_queues", "name"], env=self.environment, check=True, stdout=subprocess.PIPE
+        )
+        return set(listed.stdout.decode().split()) - {"name"}
 
     def _configure(self):
         owner = {"user": USER, "configure": ".*", "write": ".*", "read": ".*"}
@@ -98,7 +107,7 @@ def _installed():
     """Return the machine's own server and the PATH for it, if it has one."""
     debian = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
     server = debian[-1] if debian else shutil.which("rabbitmq-server")  # Debian's command is for root only
-    return (server, os.environ["PATH"]) if server and shutil.which("epmd") else None
+    return (Path(server).resolve(), os.environ["PATH"]) if server and shutil.which("epmd") else None
 
 
 def _unpacked(folder):

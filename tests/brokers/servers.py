@@ -65,6 +65,10 @@ class Redis:
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
         until(lambda: answers(self.port), "an answer from Redis")
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
     def stop(self):
         if self.process:
             self.process.terminate()

@@ -7,30 +7,34 @@ import pytest
 from kombu import Connection, Exchange, Queue
 
 from reconciler.broker import Broker
+from reconciler.load import Load
 from reconciler.queues import Inquiry
 from reconciler.scaling import Backlog
 
 TASKS = 20
 LATE, ONE = {"task_acks_late": True}, {"worker_prefetch_multiplier": 1}
-BUSY = [
-    ("redis", {}, [], Backlog(10, 8)),
-    ("redis", ONE, [], Backlog(16, 2)),
-    ("redis", LATE | ONE, [], Backlog(18, 2)),
-    ("redis", {}, ["--disable-prefetch"], Backlog(18, 0)),
-    ("redis", LATE, ["--disable-prefetch"], Backlog(18, 2)),
-    ("rabbitmq", {}, [], Backlog(10, 0)),
-    ("rabbitmq", ONE, [], Backlog(16, 0)),
-    ("rabbitmq", LATE | ONE, [], Backlog(18, 0)),
+BUSY = [  # of TASKS, by a worker of two processes; all add up to them
+    ("redis", {}, [], Backlog(10, 8), Load(2, 2)),
+    ("redis", ONE, [], Backlog(16, 2), Load(2, 2)),
+    ("redis", LATE, [], Backlog(12, 8), Load(2, 0)),
+    ("redis", LATE | ONE, [], Backlog(18, 2), Load(2, 0)),
+    ("redis", {}, ["--disable-prefetch"], Backlog(18, 0), Load(2, 2)),
+    ("redis", LATE, ["--disable-prefetch"], Backlog(18, 2), Load(2, 0)),
+    ("rabbitmq", {}, [], Backlog(10, 0), Load(2, 10)),
+    ("rabbitmq", ONE, [], Backlog(16, 0), Load(2, 4)),
+    ("rabbitmq", LATE, [], Backlog(12, 0), Load(2, 8)),
+    ("rabbitmq", LATE | ONE, [], Backlog(18, 0), Load(2, 2)),
 ]
 
 
 @pytest.mark.parametrize("case", BUSY, ids=str)
-def test_twenty_tasks_are_where_a_busy_worker_leaves_them(request, publish, worker, backlog, until, case):
-    server, settings, flags, expected = case
+def test_every_one_of_twenty_tasks_is_found(request, publish, worker, backlog, running, until, case):
+    server, settings, flags, waiting, load = case
+    assert sum(waiting) + load.uncounted == TASKS
     url = request.getfixturevalue(f"on_{server}")
     publish(url, TASKS)
     worker(url, *flags, **settings)
-    until(lambda: backlog(url) == expected, str(expected))
+    until(lambda: (backlog(url), running(url).get("mail-1")) == (waiting, load), f"{waiting}, {load}")
 
 
 def test_queues_without_a_worker_count_what_was_published(url, publish, backlog):

@@ -18,7 +18,7 @@ USER = f"shop:{quote(SECRET, safe='')}@"
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 NO_HELLO = f"-ERR unknown command 'AUTH', with args beginning with: 'shop', '{SECRET[:9]}\r\n".encode()
 ECHO = f"-WRONGPASS shop may not use {SECRET} or {quote(SECRET, safe='')}\r\n".encode()
-MALFORMED = "broker: its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F and @ is %40"
+MALFORMED = "broker: its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
 OTHER = "queues can be counted on Redis, Redis Sentinel and RabbitMQ only"
 
 
@@ -124,6 +124,7 @@ REFUSED = {
     "a slash after digits": ("redis://:12/hunter2@redis:6379/0", MALFORMED),
     "a hash in the password": ("amqp://shop:12#hunter2@rabbitmq/shop", MALFORMED),
     "a question mark in the password": ("redis://:12?hunter2@redis/0", MALFORMED),
+    "a semicolon in the password": ("redis://:a;hunter2@redis:6379/0", MALFORMED),
     "no URL": ("hunter2", MALFORMED),
     "nothing": ("", MALFORMED),
     "SQS": ("sqs://key:hunter2@", f"sqs:///: {OTHER}"),
@@ -146,7 +147,8 @@ def test_a_url_of_another_kind_is_refused(url, message):
 
 def test_options_that_kombu_would_call_are_left_out(on_redis):
     assert read(on_redis, {"queue_order_strategy": "os:abort", "credential_provider": "os:abort"}) == Backlog(0, 0)
-    assert isinstance(read(on_redis.replace("redis:", "rediss:"), tls={"credential_provider": "os:abort"}), Unreadable)
+    tls = {"credential_provider": "os:abort", "socket_timeout": 3600}
+    assert isinstance(read(on_redis.replace("redis:", "rediss:"), tls=tls), Unreadable)
 
 
 def test_a_broker_shows_no_secret():

@@ -1,0 +1,16 @@
+"""What workers have in hand. Pure: how they are asked is inspection.py."""
+
+from typing import NamedTuple
+
+
+class Load(NamedTuple):
+    """What one worker has in hand."""
+
+    active: int
+    """Tasks it is executing."""
+    uncounted: int
+    """Messages it has that no Backlog counts. With them the sum is exact, however workers acknowledge and prefetch."""
+
+
+Node = tuple[str, str]
+"""A control exchange, the setting of that name, and who is asked over it: `mail@shop-mail-5c7d9-x2x4z`."""

@@ -1,0 +1,116 @@
+"""What real workers say that they have in hand, and what asking them leaves behind."""
+
+import threading
+
+import pytest
+import servers
+from kombu import Connection
+
+from reconciler.broker import Broker
+from reconciler.load import Load
+from reconciler.queues import Brokers, Crew
+from reconciler.scaling import Unreadable
+
+
+def test_each_pod_tells_its_own(url, publish, worker, running, until, tmp_path):
+    worker(url, node="mail@mail-1", queues="one")
+    worker(url, node="mail@mail-2", queues="two")
+    until(lambda: set(running(url, "mail-1", "mail-2")) == {"mail-1", "mail-2"}, "both workers")
+    assert running(url, "mail-1", "mail-2", "mail-3") == {"mail-1": Load(0, 0), "mail-2": Load(0, 0)}
+    publish(url, 1, queue="two")
+    until(lambda: running(url, "mail-1", "mail-2") == {"mail-1": Load(0, 0), "mail-2": Load(1, 1)}, "one running")
+    (tmp_path / "go").touch()
+    until(lambda: running(url, "mail-2") == {"mail-2": Load(0, 0)}, "its end")
+
+
+def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, brokers, until):
+    one, other = Broker(on_redis), Broker(on_rabbitmq)
+    worker(on_redis, node="mail@pod")
+    worker(on_rabbitmq, node="web@pod")
+    pods = frozenset({"pod"})
+    crews = [Crew((each, group), each, group, pods) for each in (one, other) for group in ("mail", "web")]
+    crews.append(Crew("empty", one, "mail", frozenset()))
+    expected = {
+        (one, "mail"): {"pod": Load(0, 0)},
+        (one, "web"): {},
+        (other, "mail"): {},
+        (other, "web"): {"pod": Load(0, 0)},
+    }
+    until(lambda: brokers.running(crews) == expected | {"empty": {}}, "both workers")
+
+
+def test_a_control_exchange_of_another_name(url, worker, running, until):
+    worker(url, control_exchange="shop")
+    until(lambda: running(url, exchange="shop") == {"mail-1": Load(0, 0)}, "an answer")
+    assert running(url) == {}
+
+
+def test_options_are_those_of_the_workers(on_redis, worker, running, until):
+    options = {"global_keyprefix": "shop:", "fanout_prefix": "/fans."}
+    worker(on_redis, broker_transport_options=options)
+    until(lambda: running(on_redis, options=options) == {"mail-1": Load(0, 0)}, "an answer")
+    assert running(on_redis) == {}
+
+
+def test_an_answer_in_pickle_is_none(on_redis, worker, running, until):
+    worker(on_redis, node="mail@pickle", task_serializer="pickle", accept_content=["pickle", "json"])
+    worker(on_redis, node="mail@json")
+    until(lambda: running(on_redis, "json"), "the other worker")
+    assert running(on_redis, "json", "pickle") == {"json": Load(0, 0)}
+
+
+def test_a_broker_that_fails_is_told_as_such():
+    url = f"redis://:hunter2@{servers.HERE}:{servers.free_ports(1)[0]}/0"
+    found = Brokers().running([Crew("mail", Broker(url), "mail", frozenset({"mail-1"}))])["mail"]
+    assert isinstance(found, Unreadable)
+    assert "hunter2" not in found.message
+
+
+def keys(url):
+    with Connection(url) as connection:
+        return sorted(connection.default_channel.client.keys())
+
+
+@pytest.fixture(params=["", "shop:"], ids=["plain", "prefixed"])
+def options(request):
+    return {"global_keyprefix": request.param}
+
+
+def test_twenty_questions_leave_nothing_on_redis(on_redis, worker, running, until, options):
+    worker(on_redis, broker_transport_options=options)
+    until(lambda: running(on_redis, options=options), "the worker")
+    before = keys(on_redis)
+    for _ in range(20):
+        assert running(on_redis, options=options) == {"mail-1": Load(0, 0)}
+    assert keys(on_redis) == before
+
+
+def test_questions_that_nobody_answers_leave_nothing_on_redis(on_redis, running, options):
+    assert running(on_redis, options=options) == {}
+    assert keys(on_redis) == []
+
+
+def test_what_a_failure_has_left_goes_with_the_next_question(redis, running, until):
+    redis.command += ["--appendonly", "yes"]
+    redis.start()
+    asked = threading.Thread(target=running, args=[redis.url])
+    asked.start()
+    until(lambda: keys(redis.url), "the queue for the answers")
+    redis.kill()
+    asked.join()
+    redis.start()
+    until(lambda: keys(redis.url), "what the question has left")
+    assert running(redis.url) == {}
+    assert keys(redis.url) == []
+
+
+def test_questions_leave_nothing_on_rabbitmq(on_rabbitmq, rabbitmq_server, worker, running, until):
+    worker(on_rabbitmq)
+    until(lambda: running(on_rabbitmq), "the worker")
+    vhost = on_rabbitmq.rpartition("/")[2]
+    before = rabbitmq_server.queues(vhost)
+    assert before == {"celery", "mail@mail-1.celery.pidbox"}
+    for _ in range(20):
+        assert running(on_rabbitmq) == {"mail-1": Load(0, 0)}
+    assert running(on_rabbitmq, "absent") == {}
+    assert rabbitmq_server.queues(vhost) == before
