@@ -43,6 +43,7 @@ golden: $(run) ## write examples/*/base anew; review the difference like code
 bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py
 	$(bin)/python bench/bench_reconcile.py
+	$(bin)/python bench/bench_queues.py
 
 clean: ## remove what was made, but not the built control plane (.cache)
 	rm -rf .venv build dist $(OUT)
