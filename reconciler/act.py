@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 
 from reconciler import ownership
 from reconciler.child import Child
-from reconciler.cluster import Cluster
-from reconciler.errors import ClusterError, Conflict
+from reconciler.cluster import MERGE_PATCH, Cluster
+from reconciler.errors import ClusterError, Conflict, NotFound
 from reconciler.live import Live
 from reconciler.model import Manifest, Outcome
 from reconciler.step import Deed, Step
+from reconciler.usage import DELETION_COST
+from reconciler.victims import Cost
 
 ATTEMPTS = 3
 
@@ -37,7 +40,7 @@ def _tried(step: Step, cluster: Cluster) -> Deed:
         return Deed(step, error=error)
     if step.outcome is not Outcome.SKIPPED:
         paths = " ".join(change.path for change in step.changes)
-        log.info("%s", f"{step.ref} {step.outcome} {paths}".rstrip())
+        log.info("%s", f"{step.ref} {step.outcome} {paths} {step.message}".rstrip())
     return Deed(step, live)
 
 
@@ -48,10 +51,22 @@ def _done(step: Step, cluster: Cluster) -> Live | None:
             if step.mends_ownership and step.live:
                 _mend_ownership(step.child, step.live, cluster)
             return Live.of(cluster.apply(step.child.guarded, dry_run=False))
+        case Outcome.SCALED if step.live and step.live.replicas is not None:
+            for cost in step.costs:
+                _set_cost(cost, cluster)
+            cluster.scale(step.ref, step.live.replicas, step.replicas)
         case Outcome.DELETED if step.live:
             cluster.delete(step.ref, step.live.uid)
             return None
     return step.live
+
+
+def _set_cost(cost: Cost, cluster: Cluster) -> None:
+    """Write what a pod's deletion costs; one that has gone meanwhile needs none."""
+    annotations = {DELETION_COST: str(cost.cost) if cost.cost else None}
+    patch = {"metadata": {"uid": cost.uid, "annotations": annotations}}
+    with suppress(NotFound, Conflict):
+        cluster.patch(cost.pod, patch, MERGE_PATCH, dry_run=False)
 
 
 def _mend_ownership(child: Child, live: Live, cluster: Cluster) -> None:

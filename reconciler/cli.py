@@ -13,8 +13,10 @@ import click
 from reconciler import errors, logs, reconcile, service, text
 from reconciler.bell import Bell
 from reconciler.cluster import Cluster
+from reconciler.demand import Demand
 from reconciler.memory import Memory
 from reconciler.model import CELERY_APP
+from reconciler.reconcile import World
 from reconciler.settings import SERVICE_ACCOUNT, Settings
 from reconciler.transport import Transport
 
@@ -36,6 +38,7 @@ _SHARED = (
     option("--namespace", "-n", metavar="NAME", help="Of the apps; else all."),
     option("--selector", "-l", metavar="LABELS", default="", help="Of the apps, as kubectl takes it; else all."),
     option("--request-timeout", type=click.FloatRange(0.1), default=10.0, help="Seconds without a byte."),
+    option("--broker-timeout", type=click.FloatRange(3), default=5.0, help="Seconds for a broker to answer."),
     option("--log-format", type=click.Choice(list(logs.FORMATTERS)), default="text"),
     option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), default="INFO"),
 )
@@ -91,7 +94,8 @@ def diff(**given: Any) -> None:
     """
     settings = Settings(**given)
     with reading(settings) as cluster:
-        found = reconcile.run_pass(cluster, Memory(), settings.options, datetime.now(UTC))
+        world = World(cluster, Demand(cluster, settings.broker_timeout))
+        found = reconcile.run_pass(world, Memory(), settings.options, datetime.now(UTC))
     for line in text.changes(found):
         click.echo(line)
     sys.exit(2 if any(app.problem for app in found.apps) else any(app.steps for app in found.apps))

@@ -86,6 +86,13 @@ class Cluster:
         query = {"fieldManager": FIELD_MANAGER} | (_DRY_RUN if dry_run else {})
         return self._object(Request(str(ref), verb, "PATCH", ref.path, query, patch, content_type))
 
+    def scale(self, ref: Ref, before: int, after: int) -> None:
+        """Set the replicas, of exactly so many before: 422 if another was faster. Of nothing else, unlike a PUT."""
+        seen = {"op": "test", "path": "/spec/replicas", "value": before or None}  # a Scale of none leaves the field out
+        wanted = {"op": "add", "path": "/spec/replicas", "value": after}
+        query = {"fieldManager": FIELD_MANAGER}
+        self._object(Request(str(ref), "scale", "PATCH", f"{ref.path}/scale", query, [seen, wanted], JSON_PATCH))
+
     def delete(self, ref: Ref, uid: str) -> None:
         """Delete exactly the object of this UID, its dependents in the background. Gone already is done."""
         body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
@@ -128,7 +135,7 @@ class Cluster:
             # Lists of built-in kinds leave out what each item is.
             found += [made(item | {"apiVersion": kind.api_version, "kind": kind.name}) for item in page["items"] or ()]
             if not (token := page["metadata"].get("continue")):
-                self._listed[kind] = page["metadata"]["resourceVersion"]
+                self._listed[kind] = page["metadata"].get("resourceVersion", "")  # metrics are of no revision
                 return found
             query = {**query, "continue": token}
 

@@ -3,7 +3,8 @@
 The CeleryApp a base may hold is left out: here it is where everything begins.
 """
 
-from reconciler.live import App
+from reconciler.group import Group
+from reconciler.live import OURS, App
 from reconciler.model import CELERY_APP, CHILD_KINDS, FIELD_MANAGER, Manifest
 from render import pipeline
 from render.model import Document
@@ -15,10 +16,20 @@ _RANK = {(kind.api_version, kind.name): rank for rank, kind in enumerate(CHILD_K
 
 def children(app: App, schema: Schema) -> tuple[Manifest, ...]:
     """Return the app's children, in the order in which they are applied. Raises InvalidInput with every problem."""
-    document = Document(app.manifest, f"{app.ref.kind}/{app.ref.namespace}/{app.ref.name}", {})
-    rendered = pipeline.base(document, schema).children
+    rendered = pipeline.base(_document(app), schema).children
     found = [_owned(child, app) for child in rendered if child["kind"] != CELERY_APP.name]
     return tuple(sorted(found, key=lambda child: _RANK[child["apiVersion"], child["kind"]]))
+
+
+def scaled(app: App, schema: Schema) -> tuple[Group, ...]:
+    """Return the groups of workers that are ours to scale. Raises InvalidInput with every problem."""
+    found = pipeline.app(_document(app), schema)
+    ours = (group for group in found.groups if group.spec.get("scaling", {}).get("engine") == OURS)
+    return tuple(Group.of(group, found.spec.get("broker", {})) for group in ours)
+
+
+def _document(app: App) -> Document:
+    return Document(app.manifest, str(app.ref), {})
 
 
 def _owned(child: Manifest, app: App) -> Manifest:

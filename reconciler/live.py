@@ -20,6 +20,10 @@ REVISION = "deployment.kubernetes.io/revision"
 """What the Deployment controller counts in; it comes a moment after the Deployment."""
 
 
+OURS = "Reconciler"
+"""The scaling engine that we are."""
+
+
 class Mode(StrEnum):
     APPLY = "Apply"
     SCALE = "Scale"
@@ -130,6 +134,8 @@ class App:
     groups: tuple[str, ...]
     parts: tuple[str, ...]
     """Its components: the worker groups, then beat and Flower if it has them. Each is a Deployment."""
+    scales: bool
+    """Whether the reconciler is to scale any of its groups."""
     status: Manifest
     text: str
     """What is stable of it, as JSON."""
@@ -150,6 +156,7 @@ class App:
             is_terminating="deletionTimestamp" in metadata,
             groups=groups,
             parts=(*groups, *(part for part in (BEAT, FLOWER) if spec.get(part) is not None)),
+            scales=any(map(_is_scaled, _groups(spec.get("workers")))),
             status=_mapping(manifest.get("status")),
             text=text_of(stable(manifest)),
         )
@@ -169,7 +176,13 @@ def _mapping(value: Any) -> Manifest:
     return value if isinstance(value, dict) else {}
 
 
-def _names(groups: Any) -> Iterator[str]:
-    for group in groups if isinstance(groups, list) else ():
-        if isinstance(name := _mapping(group).get("name"), str):
-            yield name
+def _groups(workers: Any) -> Iterator[Manifest]:
+    return map(_mapping, workers if isinstance(workers, list) else ())
+
+
+def _names(workers: Any) -> Iterator[str]:
+    return (group["name"] for group in _groups(workers) if isinstance(group.get("name"), str))
+
+
+def _is_scaled(group: Manifest) -> bool:
+    return "scaling" in group and _mapping(group["scaling"]).get("engine", OURS) == OURS

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from reconciler.child import Child
+from reconciler.group import Group, GroupKey
 from reconciler.live import App, Live
 from reconciler.model import Ref
+from reconciler.scaling import History
 from reconciler.verdict import Verdict
 
 FIRST_RETRY_SECONDS = 5.0
@@ -45,10 +48,23 @@ class Known:
         return failures, now + timedelta(seconds=max(seconds, verdict.retry_after_seconds))
 
 
+class Scaled(NamedTuple):
+    """The groups of an app that are scaled, as its spec of this generation has them."""
+
+    generation: int
+    groups: tuple[Group, ...]
+    verdict: Verdict | None = None
+    """Why there are none, of an app that is invalid."""
+
+
 @dataclass(frozen=True)
 class Memory:
     apps: Mapping[str, Known] = field(default_factory=dict)
     """By UID: an app that is deleted and created again is another."""
+    scaled: Mapping[str, Scaled] = field(default_factory=dict)
+    """By UID as well."""
+    histories: Mapping[GroupKey, History] = field(default_factory=dict)
+    """Without them nothing is scaled in for as long as its window is, as after a restart."""
     lives: Mapping[Ref, Live] = field(default_factory=dict)
 
     def of(self, app: App) -> Known:

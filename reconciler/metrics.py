@@ -26,6 +26,14 @@ class Metrics:
         self._steps = self._counter("steps", "What became of children that were not left alone.", "kind", "outcome")
         self._apps = self._gauge("apps", "Apps by condition and its status.", "condition", "status")
         self._problems = self._gauge("apps_failing", "Apps that the last pass could not serve.")
+        self._scaling = self._gauge(
+            "scaling",
+            "Of each group that is scaled: its replicas, and what was seen.",
+            "namespace",
+            "app",
+            "group",
+            "value",
+        )
         self._leader = self._gauge("leader", "1 while this process may write.")
 
     def request(self, verb: str, code: str) -> None:
@@ -49,6 +57,11 @@ class Metrics:
                 self._drift.labels(step.ref.kind).inc()
         self._problems.set(sum(bool(app.problem) for app in result.apps))
         self._apps.clear()  # a status no app has any more must not stay
+        self._scaling.clear()
+        for app in result.apps:
+            for group, values in app.scaling.items():
+                for value, number in values.items():
+                    self._scaling.labels(app.app.namespace, app.app.name, group, value).set(number)
         conditions = Count(condition for app in result.apps for condition in app.conditions.items())
         for condition, number in conditions.items():
             self._apps.labels(*condition).set(number)

@@ -46,6 +46,9 @@ HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "h
 TRIGGER_AUTHENTICATION = Kind("keda.sh/v1alpha1", "TriggerAuthentication", "triggerauthentications", optional=True)
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", optional=True)
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
+POD = Kind("v1", "Pod", "pods")
+POD_METRICS = Kind("metrics.k8s.io/v1beta1", "PodMetrics", "pods")
+SECRET = Kind("v1", "Secret", "secrets")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 CHILD_KINDS = (
@@ -62,7 +65,7 @@ CHILD_KINDS = (
 )
 """In the order in which children are applied."""
 
-_KINDS = {(kind.api_version, kind.name): kind for kind in (CELERY_APP, *CHILD_KINDS, EVENT, LEASE)}
+_KINDS = {(kind.api_version, kind.name): kind for kind in (CELERY_APP, *CHILD_KINDS, EVENT, LEASE, POD, SECRET)}
 
 
 class Ref(NamedTuple):
@@ -98,6 +101,7 @@ class Outcome(StrEnum):
 
     CREATED = "created"
     CONFIGURED = "configured"
+    SCALED = "scaled"
     UNCHANGED = "unchanged"
     DELETED = "deleted"
     SKIPPED = "skipped"  # a safety rule held it back; the message says which
@@ -132,6 +136,8 @@ class AppResult:
     """Type to status as now reported: {"Ready": "True", …}."""
     problem: str = ""
     """Why the app could not be served; it is tried again later."""
+    scaling: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of each group that is scaled: the `replicas` decided on, and what was seen."""
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,24 @@ desired is then judged by a younger spec than it was made from, never by an olde
 
 import gc
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from reconciler import usage
 from reconciler.child import Child
 from reconciler.cluster import Cluster
 from reconciler.errors import Conflict, Forbidden, ListFailed, NotFound
 from reconciler.live import App, Live
-from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, Kind, Manifest, Options, Ref
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, POD, POD_METRICS, Kind, Manifest, Options, Ref
+from reconciler.scaling import Sample
+from reconciler.usage import Seen
 
 Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,20 @@ class Observed:
     @cached_property
     def _controlled(self) -> Mapping[str, list[Live]]:
         return _grouped((live.controller.uid, live) for live in self.lives.values() if live.controller)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The pods of every Deployment, and what they use."""
+
+    pods: Mapping[tuple[str, str], list[Seen]]
+    """By namespace and Deployment."""
+    samples: Mapping[tuple[str, str], Mapping[str, Sample]]
+    """By namespace and pod, and by resource."""
+    blind: str = ""
+    """Why nothing is known of pods, if so."""
+    unmeasured: str = ""
+    """Why nothing is known of what they use, if so."""
 
 
 def everything(cluster: Cluster, options: Options, before: Mapping[Ref, Live]) -> Observed:
@@ -69,6 +87,27 @@ def everything(cluster: Cluster, options: Options, before: Mapping[Ref, Live]) -
     unreadable = {kind.name: str(lives) for kind, lives in found.items() if isinstance(lives, ListFailed)}
     readable = [lives for lives in found.values() if not isinstance(lives, ListFailed)]
     return Observed(tuple(apps), {live.ref: live for lives in readable for live in lives}, unreadable)
+
+
+def fleet(cluster: Cluster, options: Options) -> Fleet:
+    """Return the pods of all apps and what they use, by one LIST of each. One that failed is told apart from none."""
+    pods, blind = _tried(cluster, POD, usage.seen, options)
+    measured, unmeasured = _tried(cluster, POD_METRICS, usage.measured, options)
+    return Fleet(
+        _grouped(((each.ref.namespace, each.deployment), each) for each in pods if each),
+        {(each.namespace, each.pod): each.samples for each in measured},
+        blind,
+        unmeasured,
+    )
+
+
+def _tried(
+    cluster: Cluster, kind: Kind, made: Callable[[Manifest], Value], options: Options
+) -> tuple[list[Value], str]:
+    try:
+        return cluster.listed(kind, made, options.namespace, APP_LABEL), ""
+    except ListFailed as failure:
+        return [], str(failure)
 
 
 def unlisted(child: Child, cluster: Cluster) -> Child:
@@ -108,8 +147,8 @@ def _same(live: Live | None, manifest: Manifest) -> Live | None:
     return live if live and (live.uid, live.resource_version) == identity else None
 
 
-def _grouped(pairs: Iterable[tuple[Key, Live]]) -> Mapping[Key, list[Live]]:
-    groups: dict[Key, list[Live]] = defaultdict(list)
-    for key, live in pairs:
-        groups[key].append(live)
+def _grouped(pairs: Iterable[tuple[Key, Value]]) -> Mapping[Key, list[Value]]:
+    groups: dict[Key, list[Value]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
     return groups

@@ -30,6 +30,11 @@ def applies(app: App) -> bool:
     return app.mode is Mode.APPLY and not app.is_terminating
 
 
+def scales(app: App) -> bool:
+    """Say whether any of the app's groups is ours to scale: in every mode but Off."""
+    return app.scales and app.mode is not Mode.OFF and not app.is_terminating
+
+
 def reports(app: App) -> bool:
     """Say whether the app's status is ours to write: in every mode but Off, in which nothing is touched."""
     return app.mode is not Mode.OFF and not app.is_terminating

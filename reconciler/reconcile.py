@@ -1,25 +1,35 @@
 """The story on one screen: observe → desired → diff → plan → act → report. Nobody else composes the stages."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler import act, desired, diff, observe, plan, report, verdict
+from reconciler import act, desired, diff, observe, plan, report, rescale, verdict
 from reconciler.child import Child
 from reconciler.cluster import Cluster
+from reconciler.demand import Demand
 from reconciler.errors import ClusterError, Conflict, Halted
-from reconciler.memory import Memory
+from reconciler.live import App
+from reconciler.memory import Memory, Scaled
 from reconciler.model import AppResult, Options, PassResult
 from reconciler.observe import Observed
+from reconciler.rescale import Rescalings, Scope
 from reconciler.work import Work
 from render.errors import InvalidInput
 from render.schema import Schema
 from render.schema import load as load_schema
 
 log = logging.getLogger(__name__)
+
+
+class World(NamedTuple):
+    """What a pass reaches out to."""
+
+    cluster: Cluster
+    demand: Demand
 
 
 class Scene(NamedTuple):
@@ -32,31 +42,34 @@ class Scene(NamedTuple):
     now: datetime
 
 
-def run_pass(cluster: Cluster, memory: Memory, options: Options, now: datetime) -> PassResult:
+def run_pass(world: World, memory: Memory, options: Options, now: datetime) -> PassResult:
     """Return what became of every app. Raises ListFailed before anything is written, Halted when it must end.
 
-    Every app is served before the first is reported: what runs comes before what is said about it.
+    Every app is served before the first is scaled and reported; what is there to do for them is found out meanwhile.
     """
-    observed = observe.everything(cluster, options, memory.lives)
-    scene = Scene(cluster, observed, options, load_schema(), now)
-    works = [Work(app, observed.of(app), memory.of(app)) for app in observed.apps]
+    observed = observe.everything(world.cluster, options, memory.lives)
+    scene = Scene(world.cluster, observed, options, load_schema(), now)
+    scaled = {app.uid: _scaled(app, memory, scene) for app in observed.apps if plan.scales(app)}
+    works = [Work(app, observed.of(app), memory.of(app), scaled.get(app.uid)) for app in observed.apps]
+    subjects, scope = rescale.subjects(works, memory.histories), Scope(options, now)
+    decided = _in_background(lambda: rescale.decided(subjects, world.cluster, world.demand, scope))
     with ThreadPoolExecutor(options.concurrency) as pool:
         served = [pool.submit(visit, scene, work) for work in works]
-        reported = [pool.submit(publish, scene, work, visited) for work, visited in zip(works, served, strict=True)]
+        waiting = sorted(zip(works, served, strict=True), key=lambda each: plan.scales(each[0].app))
+        finished = [pool.submit(finish, scene, work, visited, decided) for work, visited in waiting]
         try:
-            works = [_outcome(future, work, now) for future, work in zip(reported, works, strict=True)]
+            works = [_outcome(future, work, now) for future, (work, _) in zip(finished, waiting, strict=True)]
         except Halted:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    known = {work.app.uid: work.known for work in works}
-    due = [(at - now).total_seconds() for each in known.values() if (at := each.retry_at)]
-    return PassResult(_results(works, memory), Memory(known, observed.lives), min(due, default=None))
+    due = [(at - now).total_seconds() for work in works if (at := work.known.retry_at)]
+    return PassResult(_results(works, memory), _memory(works, observed), min(due, default=None))
 
 
 def visit(scene: Scene, work: Work) -> Work:
     """Serve one app, unless it is at rest or backs off."""
     if not plan.applies(work.app):
-        return Work(work.app, work.lives)
+        return work.unserved
     if not work.needs_serving(scene.now):
         return work
     return serve(scene, work, is_new=not (work.lives or scene.options.dry_run))
@@ -87,20 +100,38 @@ def serve(scene: Scene, work: Work, *, is_new: bool) -> Work:
     return done
 
 
-def publish(scene: Scene, work: Work, visited: Future[Work]) -> Work:
-    """Write the app's status if it is another than before, and Events about what changed."""
+def finish(scene: Scene, work: Work, visited: Future[Work], decided: Future[Rescalings]) -> Work:
+    """Scale one app that has been served, and report how it is."""
     work = _outcome(visited, work, scene.now)
-    app, why = work.app, work.known.verdict
-    if scene.options.dry_run or not plan.reports(app):
-        return work
-    own = (live for live in work.lives.values() if plan.belongs(app, live))
-    status = report.status(app, own, why, scene.now)
+    if plan.scales(work.app):
+        work = rescaled(scene, work, decided.result())
+    return work if scene.options.dry_run or not plan.reports(work.app) else published(scene, work)
+
+
+def rescaled(scene: Scene, work: Work, decided: Rescalings) -> Work:
+    """Give every group the pods it needs; what fails is decided anew in the next pass."""
+    for group in work.groups:
+        if not (found := decided.get((work.app.uid, group.name))):
+            continue
+        result = found.step.result if found.step else None
+        if found.step and not scene.options.dry_run:
+            [deed] = act.execute([found.step], scene.cluster)
+            result = deed.result
+        work = work.decided(group, found.decision, result)
+    return work
+
+
+def published(scene: Scene, work: Work) -> Work:
+    """Write the app's status if it is another than before, and Events about what changed."""
+    app = work.app
+    own = [live for live in work.lives.values() if plan.belongs(app, live)]
+    status = report.status(work, own, scene.now)
     work = replace(work, conditions={each["type"]: each["status"] for each in status["conditions"]})
     try:
         if report.is_news(app, status):
             scene.cluster.apply_status(app.bare | {"status": status})
     except ClusterError as error:
-        return replace(work, unsaid=str(error))
+        return replace(work, problem=str(error))
     try:
         for event in report.events(app, status, work.results, scene.now):
             scene.cluster.emit(event)
@@ -131,6 +162,36 @@ def _outcome(future: Future[Work], work: Work, now: datetime) -> Work:
     return work.failed(verdict.crashed(error), now)
 
 
+def _scaled(app: App, memory: Memory, scene: Scene) -> Scaled:
+    """Return the groups that are to be scaled, none of an app that is invalid."""
+    known = memory.scaled.get(app.uid)
+    if known and known.generation == app.generation:
+        return known
+    try:
+        return Scaled(app.generation, desired.scaled(app, scene.schema))
+    except InvalidInput as problems:
+        return Scaled(app.generation, (), verdict.invalid(problems))
+
+
+def _in_background(decide: Callable[[], Rescalings]) -> Future[Rescalings]:
+    """Begin to decide. When the pass must end it is not waited for: brokers may be slow to answer."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="scale")
+    try:
+        return thread.submit(decide)
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _memory(works: Iterable[Work], observed: Observed) -> Memory:
+    """Return what the next pass may save work by."""
+    return Memory(
+        {work.app.uid: work.known for work in works},
+        {work.app.uid: work.scaled for work in works if work.scaled},
+        {key: history for work in works for key, history in work.histories.items()},
+        observed.lives,
+    )
+
+
 def _results(works: Iterable[Work], before: Memory) -> tuple[AppResult, ...]:
     """Return what became of every app; what is new about one that is not well is logged."""
     apps = []
@@ -138,8 +199,8 @@ def _results(works: Iterable[Work], before: Memory) -> tuple[AppResult, ...]:
         ref, why = work.app.ref, work.known.verdict
         if why and why != before.of(work.app).verdict:
             log.warning("%s %s: %s", ref, why.reason, why.message)
-        if work.unsaid:
-            log.warning("%s", work.unsaid)
-        problem = work.unsaid or (why.message if why else "")
-        apps.append(AppResult(ref, work.results, work.conditions, problem))
+        if work.problem:
+            log.warning("%s", work.problem)
+        problem = work.problem or (why.message if why else "")
+        apps.append(AppResult(ref, work.results, work.conditions, problem, work.scaling))
     return tuple(apps)

@@ -20,11 +20,16 @@ from reconciler.model import (
     StepResult,
 )
 from reconciler.rollout import Rollout
+from reconciler.scaling import Decision
 from reconciler.verdict import Verdict
+from reconciler.work import Work
 
 LONGEST_MESSAGE = 32_768  # characters
 LONGEST_NOTE = 1024  # bytes
 CONDITIONS = ("Ready", "Reconciling", "Stalled")
+SCALING_CONDITIONS = {"ScalingActive": "False", "ScalingLimited": "True"}
+"""Of an app with several groups: the status that one of them is enough for."""
+OURS = (*CONDITIONS, *SCALING_CONDITIONS)
 WRITTEN = (Outcome.CREATED, Outcome.CONFIGURED, Outcome.DELETED)
 
 _RANK = {kind.name: rank for rank, kind in enumerate(CHILD_KINDS)}
@@ -46,16 +51,18 @@ UNCERTAIN = ("Unknown", "True", "False")
 STALLED = ("False", "False", "True")
 
 
-def status(app: App, lives: Iterable[Live], verdict: Verdict | None, now: datetime) -> Manifest:
-    """Return the app's status, given its children as they are and what keeps it from being as it shall be."""
+def status(work: Work, lives: Iterable[Live], now: datetime) -> Manifest:
+    """Return the app's status, given its children as they are."""
+    app = work.app
     lives = sorted(lives, key=lambda live: (_RANK[live.ref.kind], live.ref.name))
     rollouts = {live.component: Rollout.of(live) for live in lives if live.ref.kind == DEPLOYMENT.name}
     groups = [rollouts[name] for name in app.groups if name in rollouts]
+    conditions = _conditions(app, _state(app, rollouts, work.known.verdict), now)
     found: Manifest = {
         "observedGeneration": app.generation,
-        "conditions": _conditions(app, _state(app, rollouts, verdict), now),
+        "conditions": [*conditions, *_scaling_conditions(work, now)],
         "workersReady": f"{sum(group.ready for group in groups)}/{sum(group.desired for group in groups)}",
-        "workers": [_group(name, rollouts.get(name)) for name in app.groups],
+        "workers": [_group(name, rollouts.get(name), work.decisions.get(name)) for name in app.groups],
         "children": [_child(live) for live in lives],
     }
     singles = app.parts[len(app.groups) :]
@@ -69,6 +76,10 @@ def is_news(app: App, status: Manifest) -> bool:
 
 def events(app: App, status: Manifest, results: Iterable[StepResult], now: datetime) -> Iterator[Manifest]:
     """Yield an Event for what was written, and one when the app became ready or something began to hold it back."""
+    for scaled in (result for result in results if result.outcome is Outcome.SCALED):
+        [change] = scaled.changes
+        note = f"{scaled.ref.kind} {scaled.ref.name} from {change.before} to {change.after}: {scaled.message}"
+        yield _event(app, "Normal", "Scaled", note, now)
     if written := [result for result in results if result.outcome in WRITTEN]:
         note = ", ".join(f"{each.outcome} {each.ref.kind} {each.ref.name}" for each in written)
         yield _event(app, "Normal", "Applied", note, now)
@@ -98,17 +109,36 @@ def _state(app: App, rollouts: Mapping[str, Rollout], verdict: Verdict | None) -
 
 def _conditions(app: App, state: State, now: datetime) -> list[Manifest]:
     statuses = zip(CONDITIONS, (state.ready, state.reconciling, state.stalled), strict=True)
-    return [_condition(app, kind, status, state, now) for kind, status in statuses]
+    return [_condition(app, (kind, status, state.reason, state.message), now) for kind, status in statuses]
 
 
-def _condition(app: App, kind: str, status: str, state: State, now: datetime) -> Manifest:
+def _scaling_conditions(work: Work, now: datetime) -> Iterator[Manifest]:
+    """Yield a condition for all groups together: what holds one of them back holds back the app."""
+    for kind, telling in SCALING_CONDITIONS.items():
+        found = [
+            (name, each)
+            for name, decision in work.decisions.items()
+            for each in decision.conditions
+            if each.type == kind
+        ]
+        if not found:
+            if old := _by_type(work.app.status).get(kind) if work.decisions else None:
+                yield old
+            continue
+        telltale = [(name, each) for name, each in found if each.status == telling] or found
+        message = "; ".join(f"{name}: {each.message}" for name, each in telltale)
+        yield _condition(work.app, telltale[0][1]._replace(message=message), now)
+
+
+def _condition(app: App, condition: tuple[str, str, str, str], now: datetime) -> Manifest:
+    kind, status, reason, message = condition
     old = _by_type(app.status).get(kind, {})
     since = old["lastTransitionTime"] if old.get("status") == status else f"{now:%Y-%m-%dT%H:%M:%SZ}"
     return {
         "type": kind,
         "status": status,
-        "reason": state.reason,
-        "message": state.message[:LONGEST_MESSAGE],
+        "reason": reason,
+        "message": message[:LONGEST_MESSAGE],
         "observedGeneration": app.generation,
         "lastTransitionTime": since,
     }
@@ -122,14 +152,15 @@ def _comparable(status: Manifest) -> Manifest:
 
 
 def _by_type(status: Manifest) -> dict[str, Manifest]:
-    return {each["type"]: each for each in status.get("conditions", ()) if each["type"] in CONDITIONS}
+    return {each["type"]: each for each in status.get("conditions", ()) if each["type"] in OURS}
 
 
-def _group(name: str, rollout: Rollout | None) -> Manifest:
+def _group(name: str, rollout: Rollout | None, decision: Decision | None) -> Manifest:
     if rollout is None:
         return {"name": name, "reason": "there is no Deployment"}
     counts = {"replicas": rollout.replicas, "readyReplicas": rollout.ready, "desiredReplicas": rollout.desired}
-    return {"name": name, **counts} | ({"reason": rollout.missing} if rollout.missing else {})
+    reason = rollout.missing or (decision.message if decision else "")
+    return {"name": name, **counts} | ({"reason": reason} if reason else {})
 
 
 def _child(live: Live) -> Manifest:

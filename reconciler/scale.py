@@ -162,15 +162,13 @@ def _with_busy_pods(case: Case, decision: Decision) -> Decision:
 
 
 def _in_silence(case: Case, decision: Decision) -> Decision:
-    """Wait for Celery's answer for a while, then go on without it; but not to zero, where it may be working."""
+    """Wait for Celery's answer for a while, then go on without it."""
     since, patience = case.silent_since or case.now, case.policy.timing.silence_seconds
     decision = replace(decision, history=replace(decision.history, silent_since=since))
     message = "Celery does not answer what runs"
     if case.now - since < timedelta(seconds=patience):
         wait = f"{message}: fewer pods only after {patience:g} s"
         return _limited(decision, case.seen.replicas, "CelerySilent", wait)
-    if decision.replicas == 0:
-        return _limited(decision, 1, "CelerySilent", f"{message}: the last pod stays")
     return replace(decision, message=f"{decision.message}; {message}")
 
 

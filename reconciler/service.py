@@ -8,12 +8,14 @@ from functools import partial
 from reconciler import health, loop, reconcile, watch
 from reconciler.bell import Bell
 from reconciler.cluster import Cluster
+from reconciler.demand import Demand
 from reconciler.health import Health
 from reconciler.lease import Alone, Lease
 from reconciler.loop import Work
 from reconciler.memory import Memory
 from reconciler.metrics import Metrics
 from reconciler.model import PassResult
+from reconciler.reconcile import World
 from reconciler.settings import Settings
 from reconciler.transport import Access, Transport
 
@@ -43,8 +45,9 @@ def run(settings: Settings, bell: Bell) -> PassResult | None:
         return lease.held() and not bell.stopped and not settings.dry_run
 
     cluster = Cluster(Transport(access, may_write, count, settings.request_timeout))
+    world = World(cluster, Demand(cluster, settings.broker_timeout))
     work = Work(
-        a_pass=lambda memory, now: reconcile.run_pass(cluster, memory, settings.options, now),
+        a_pass=lambda memory, now: reconcile.run_pass(world, memory, settings.options, now),
         fresh_memory=Memory,
         leads=lease.held,
         turned=condition.turned,

@@ -25,6 +25,7 @@ class Settings:
     namespace: str | None
     selector: str
     request_timeout: float
+    broker_timeout: float
     log_format: str
     log_level: str
     interval: float = 0.0

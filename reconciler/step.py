@@ -7,6 +7,7 @@ from reconciler.child import Child
 from reconciler.errors import ClusterError
 from reconciler.live import Live
 from reconciler.model import Change, Outcome, Ref, StepResult
+from reconciler.victims import Cost
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Step:
     """Whether managedFields are rewritten before the apply."""
     changes: tuple[Change, ...] = ()
     message: str = ""
+    replicas: int = 0
+    """To scale to."""
+    costs: tuple[Cost, ...] = ()
+    """Of pods, so that the right ones go."""
 
     @property
     def result(self) -> StepResult:

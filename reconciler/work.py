@@ -7,9 +7,11 @@ from typing import Self
 
 from reconciler import verdict
 from reconciler.child import Child
+from reconciler.group import Group, GroupKey
 from reconciler.live import App, Live
-from reconciler.memory import Known, digests
+from reconciler.memory import Known, Scaled, digests
 from reconciler.model import Outcome, Ref, StepResult
+from reconciler.scaling import Decision, History
 from reconciler.step import Deed
 from reconciler.verdict import Verdict
 
@@ -20,11 +22,44 @@ class Work:
     lives: Mapping[Ref, Live]
     """Everything there is of the app."""
     known: Known = field(default_factory=Known)
+    scaled: Scaled | None = None
+    """Its groups that are scaled; None if there is none."""
     results: tuple[StepResult, ...] = ()
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """By group."""
+    histories: Mapping[GroupKey, History] = field(default_factory=dict)
+    """What the next decisions have to know."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     """Type to status, as they are now to be reported."""
-    unsaid: str = ""
-    """Why they could not be."""
+    problem: str = ""
+    """What could not be done about it besides its children."""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups that are scaled."""
+        return self.scaled.groups if self.scaled else ()
+
+    @property
+    def unserved(self) -> Self:
+        """The app as one whose children are not ours to apply."""
+        return replace(self, known=Known(verdict=self.scaled.verdict if self.scaled else None))
+
+    def decided(self, group: Group, decision: Decision, result: StepResult | None) -> Self:
+        """Take in what was decided about a group, and what became of it."""
+        failed = result is not None and result.outcome is Outcome.FAILED
+        history = decision.unwritten if failed else decision.history
+        return replace(
+            self,
+            results=(*self.results, *([result] if result else ())),
+            decisions={**self.decisions, group.name: decision},
+            histories={**self.histories, (self.app.uid, group.name): history},
+            problem=self.problem or (result.message if result and failed else ""),
+        )
+
+    @property
+    def scaling(self) -> dict[str, dict[str, int]]:
+        """What was decided and seen, in numbers, by group."""
+        return {name: {"replicas": each.replicas, **each.metrics} for name, each in self.decisions.items()}
 
     def needs_serving(self, now: datetime) -> bool:
         """Say whether anything has changed since the app was last served, and it is not too early to try again."""

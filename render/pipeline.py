@@ -25,10 +25,15 @@ class Base(NamedTuple):
 
 def base(document: Document, schema: Schema) -> Base:
     """Return the base of one CeleryApp. Raises InvalidInput with every problem."""
+    return Base(document, build.children(app(document, schema)))
+
+
+def app(document: Document, schema: Schema) -> CeleryApp:
+    """Return one CeleryApp, valid and with every default. Raises InvalidInput with every problem."""
     data = default.fill(document.data, schema.structural)
     if problems := [*document.problems, *following(document, validate.problems(document, data, schema))]:
         raise InvalidInput(tuple(sorted(problems, key=lambda problem: problem.line)))
-    return Base(document, build.children(CeleryApp.from_document(data, written=document.data)))
+    return CeleryApp.from_document(data, written=document.data)
 
 
 def following(document: Document, problems: Iterable[Problem]) -> Iterable[Problem]:

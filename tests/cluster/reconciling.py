@@ -3,9 +3,11 @@
 A pytest plugin: `pytest_plugins = "reconciling"`.
 """
 
+import copy
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ from cluster import Cluster, Response
 
 from reconciler import cluster as client
 from reconciler import model, reconcile
+from reconciler.demand import Demand
 from reconciler.errors import Halted
 from reconciler.live import stable
 from reconciler.memory import Memory
 from reconciler.model import CELERY_APP, CHILD_KINDS, AppResult, Options, PassResult
+from reconciler.reconcile import World
 from reconciler.transport import Transport
 
 BASE = Path(__file__).parents[2] / "kustomize/base"
@@ -111,6 +115,7 @@ class Reconciler:
         self.ahead = timedelta()
         """How much later it is for this reconciler."""
         self.client = client.Cluster(Transport(access, self._may_write, self._count))
+        self.world = World(self.client, Demand(self.client, timeout_seconds=5.0))
         self.memory = Memory()
         self.retry_in = timedelta()
 
@@ -118,7 +123,7 @@ class Reconciler:
         """Return what a pass over the test's namespace did."""
         self.requests.clear()
         options = Options(**{"namespace": self.cluster.namespace} | options)
-        result = reconcile.run_pass(self.client, self.memory, options, datetime.now(UTC) + self.ahead)
+        result = reconcile.run_pass(self.world, self.memory, options, datetime.now(UTC) + self.ahead)
         self.memory = result.memory
         self.retry_in = timedelta(seconds=result.retry_in_seconds or 0)
         return result
@@ -221,3 +226,36 @@ def scenes(plane, access) -> Iterator[Iterator[tuple[Shop, Reconciler]]]:
     yield scenes()
     for name in namespaces:
         plane.request("DELETE", f"/api/v1/namespaces/{name}").accepted()
+
+
+@pytest.fixture
+def laxer(plane, celeryapp_crd):
+    """Return a context in which the server takes any spec, as under an older CRD."""
+
+    @contextmanager
+    def laxer():
+        crd = copy.deepcopy(celeryapp_crd)
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        schema["properties"]["spec"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        schema.pop("x-kubernetes-validations", None)
+        install(plane, crd)
+        try:
+            yield
+        finally:
+            install(plane, celeryapp_crd)
+
+    return laxer
+
+
+def install(plane, crd):
+    """Let the server judge by this CRD; it does so a moment later."""
+    plane.apply(crd, force="true").accepted()
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    takes_anything = "properties" not in schema["properties"]["spec"]
+    app = {
+        "apiVersion": "celeryproject.org/v1alpha1",
+        "kind": "CeleryApp",
+        "metadata": {"name": "any"},
+        "spec": {"image": 1},
+    }
+    plane.wait_until(lambda: (plane.apply(app, dryRun="All").status < 300) is takes_anything)

@@ -1,46 +1,10 @@
 """What an app says about itself: conditions as kstatus reads them, columns, Events; and when it cannot be served."""
 
-import copy
-from contextlib import contextmanager
-
 import pytest
 
 pytest_plugins = "reconciling"
 
 NOWHERE = {"nodeSelector": {"example.com/no": "such-node"}}
-
-
-@pytest.fixture
-def laxer(plane, celeryapp_crd):
-    """Return a context in which the server takes any spec, as under an older CRD."""
-
-    @contextmanager
-    def laxer():
-        crd = copy.deepcopy(celeryapp_crd)
-        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        schema["properties"]["spec"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        schema.pop("x-kubernetes-validations", None)
-        install(plane, crd)
-        try:
-            yield
-        finally:
-            install(plane, celeryapp_crd)
-
-    return laxer
-
-
-def install(plane, crd):
-    """Let the server judge by this CRD; it does so a moment later."""
-    plane.apply(crd, force="true").accepted()
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    takes_anything = "properties" not in schema["properties"]["spec"]
-    app = {
-        "apiVersion": "celeryproject.org/v1alpha1",
-        "kind": "CeleryApp",
-        "metadata": {"name": "any"},
-        "spec": {"image": 1},
-    }
-    plane.wait_until(lambda: (plane.apply(app, dryRun="All").status < 300) is takes_anything)
 
 
 def column(shop, *args):

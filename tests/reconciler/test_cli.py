@@ -19,6 +19,7 @@ GIVEN = {
     "namespace": None,
     "selector": "",
     "request_timeout": 10.0,
+    "broker_timeout": 5.0,
     "log_format": "text",
     "log_level": "INFO",
 }
@@ -120,5 +121,5 @@ def test_the_periods_are_those_of_client_go():
 
 def test_the_first_log_line_names_what_is_set():
     settings = Settings(**GIVEN, interval=60.0, once=False, dry_run=False)
-    always = "service_account=/nowhere request_timeout=10.0 log_format=text log_level=INFO"
+    always = "service_account=/nowhere request_timeout=10.0 broker_timeout=5.0 log_format=text log_level=INFO"
     assert str(settings) == f"{always} interval=60.0 concurrency=8"

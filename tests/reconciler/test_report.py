@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler import report
+from reconciler.memory import Known
 from reconciler.model import Outcome, Ref, StepResult
 from reconciler.verdict import Verdict
+from reconciler.work import Work
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, UTC)
 LATER = NOW + timedelta(hours=1)
@@ -26,6 +28,11 @@ def deployment(live):
         return live(name=f"shop-{component}", spec={"replicas": asked}, status=READY | status, **more)
 
     return deployment
+
+
+def status_of(app, lives, verdict, now, **decisions):
+    """Return the status of an app with these children, this verdict and these decisions about its groups."""
+    return report.status(Work(app, {}, Known(verdict=verdict), decisions=decisions), lives, now)
 
 
 def summary(status):
@@ -74,14 +81,14 @@ def summary(status):
     ],
 )
 def test_conditions_say_how_far_the_pods_are(celery_app, deployment, status, conditions):
-    assert summary(report.status(celery_app(), [deployment(**status)], None, NOW)) == conditions
+    assert summary(status_of(celery_app(), [deployment(**status)], None, NOW)) == conditions
 
 
 def test_an_app_scaled_to_zero_is_ready(celery_app, deployment):
     zero = deployment(
         asked=0, **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 0)
     )
-    assert summary(report.status(celery_app(), [zero], None, NOW))[0] == "True"
+    assert summary(status_of(celery_app(), [zero], None, NOW))[0] == "True"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,7 @@ def test_an_app_scaled_to_zero_is_ready(celery_app, deployment):
     ],
 )
 def test_what_holds_an_app_back_comes_before_its_pods(celery_app, deployment, verdict, conditions):
-    assert summary(report.status(celery_app(), [deployment()], verdict, NOW)) == conditions
+    assert summary(status_of(celery_app(), [deployment()], verdict, NOW)) == conditions
 
 
 @pytest.mark.parametrize(
@@ -104,7 +111,7 @@ def test_what_holds_an_app_back_comes_before_its_pods(celery_app, deployment, ve
 )
 def test_a_component_that_is_not_there_is_missed(celery_app, deployment, reconcile, message):
     app = celery_app({"workers": [{"name": "worker"}, {"name": "mail"}], "flower": {}, "reconcile": reconcile})
-    status = report.status(app, [deployment()], None, NOW)
+    status = status_of(app, [deployment()], None, NOW)
     assert summary(status) == ("False", "True", "False", "ChildrenMissing", message)
     assert status["workers"][1] == {"name": "mail", "reason": "there is no Deployment"}
 
@@ -113,7 +120,7 @@ def test_the_whole_status(celery_app, deployment, live):
     app = celery_app({"workers": [{"name": "worker"}, {"name": "mail"}], "beat": {}, "flower": {}}, generation=4)
     mail = deployment("mail", readyReplicas=1, availableReplicas=1)
     lives = [mail, deployment("beat"), deployment("flower", 4), live("v1 ConfigMap", "shop-probe"), deployment()]
-    status = report.status(app, lives, None, NOW)
+    status = status_of(app, lives, None, NOW)
     message = "Deployment shop-flower: 3 of 4 pods ready; Deployment shop-mail: 1 of 3 pods ready"
     common = {"reason": "RollingOut", "message": message, "observedGeneration": 4, "lastTransitionTime": TEN_O_CLOCK}
     assert status == {
@@ -143,50 +150,50 @@ def test_the_whole_status(celery_app, deployment, live):
 @pytest.mark.parametrize(("phase", "ready"), [("Bound", True), ("Pending", False), ("Lost", False)])
 def test_a_claim_is_ready_once_it_is_bound(celery_app, live, phase, ready):
     claim = live("v1 PersistentVolumeClaim", "shop-beat", status={"phase": phase})
-    assert report.status(celery_app(), [claim], None, NOW)["children"][0]["ready"] is ready
+    assert status_of(celery_app(), [claim], None, NOW)["children"][0]["ready"] is ready
 
 
 def test_the_same_status_is_no_news(celery_app, deployment):
-    first = report.status(celery_app(), [deployment()], None, NOW)
+    first = status_of(celery_app(), [deployment()], None, NOW)
     app = celery_app(status=first)
-    again = report.status(app, [deployment()], None, LATER)
+    again = status_of(app, [deployment()], None, LATER)
     assert again == first
     assert not report.is_news(app, again)
 
 
-@pytest.mark.parametrize("add", [{"conditions": [{"type": "ScalingActive", "status": "True"}]}])
+@pytest.mark.parametrize("add", [{"conditions": [{"type": "Audited", "status": "True"}]}])
 def test_the_order_of_lists_and_conditions_of_others_are_no_news(celery_app, deployment, add):
     spec = {"workers": [{"name": "worker"}, {"name": "mail"}]}
     lives = [deployment(), deployment("mail")]
-    first = report.status(celery_app(spec), lives, None, NOW)
+    first = status_of(celery_app(spec), lives, None, NOW)
     kept = first | {"workers": first["workers"][::-1], "conditions": add["conditions"] + first["conditions"][::-1]}
     app = celery_app(spec, status=kept)
-    assert not report.is_news(app, report.status(app, lives, None, LATER))
+    assert not report.is_news(app, status_of(app, lives, None, LATER))
 
 
 def test_what_is_gone_from_the_spec_is_news(celery_app, deployment):
-    first = report.status(celery_app({"beat": {}}), [deployment(), deployment("beat")], None, NOW)
+    first = status_of(celery_app({"beat": {}}), [deployment(), deployment("beat")], None, NOW)
     app = celery_app(status=first)
-    assert report.is_news(app, report.status(app, [deployment()], None, NOW))
+    assert report.is_news(app, status_of(app, [deployment()], None, NOW))
 
 
 def test_a_condition_keeps_the_time_of_its_last_transition(celery_app, deployment):
-    first = report.status(celery_app(), [deployment(readyReplicas=1)], None, NOW)
+    first = status_of(celery_app(), [deployment(readyReplicas=1)], None, NOW)
     app = celery_app(status=first)
-    later = report.status(app, [deployment()], None, LATER)
+    later = status_of(app, [deployment()], None, LATER)
     times = {each["type"]: each["lastTransitionTime"] for each in later["conditions"]}
     assert times == {"Ready": "2026-01-01T13:00:00Z", "Reconciling": "2026-01-01T13:00:00Z", "Stalled": TEN_O_CLOCK}
 
 
 def said(app, lives, verdict=None, results=()):
-    status = report.status(app, lives, verdict, NOW)
+    status = status_of(app, lives, verdict, NOW)
     return [(event["type"], event["reason"], event["note"]) for event in report.events(app, status, results, NOW)]
 
 
 def test_becoming_ready_is_an_event_once(celery_app, deployment):
     lives = [deployment()]
     assert said(celery_app(), lives) == [("Normal", "Ready", "3 of 3 pods ready")]
-    assert said(celery_app(status=report.status(celery_app(), lives, None, NOW)), lives) == []
+    assert said(celery_app(status=status_of(celery_app(), lives, None, NOW)), lives) == []
 
 
 def test_rolling_out_is_no_event(celery_app, deployment):
@@ -196,7 +203,7 @@ def test_rolling_out_is_no_event(celery_app, deployment):
 def test_what_holds_an_app_back_is_a_warning_once(celery_app, deployment):
     why = Verdict("NameConflict", "taken", is_stalled=True)
     assert said(celery_app(), [deployment()], why) == [("Warning", "NameConflict", "taken")]
-    assert said(celery_app(status=report.status(celery_app(), [], why, NOW)), [deployment()], why) == []
+    assert said(celery_app(status=status_of(celery_app(), [], why, NOW)), [deployment()], why) == []
 
 
 def test_what_was_written_is_one_event(celery_app, deployment):
@@ -209,18 +216,18 @@ def test_what_was_written_is_one_event(celery_app, deployment):
         result(Outcome.DELETED, "Deployment", "shop-old"),
         result(Outcome.FAILED, "Deployment", "shop-new"),
     ]
-    app = celery_app(status=report.status(celery_app(), [deployment()], None, NOW))
+    app = celery_app(status=status_of(celery_app(), [deployment()], None, NOW))
     expected = [("Normal", "Applied", "created ConfigMap shop-probe, deleted Deployment shop-old")]
     assert said(app, [deployment()], results=results) == expected
 
 
 def test_a_note_has_at_most_1024_bytes(celery_app):
     [event] = report.events(
-        celery_app(), report.status(celery_app(), [], Verdict("Any", "é" * 2000, is_stalled=True), NOW), [], NOW
+        celery_app(), status_of(celery_app(), [], Verdict("Any", "é" * 2000, is_stalled=True), NOW), [], NOW
     )
     assert event["note"] == "é" * 512
 
 
 def test_a_message_has_at_most_32768_characters(celery_app):
-    status = report.status(celery_app(), [], Verdict("Any", "é" * 40_000), NOW)
+    status = status_of(celery_app(), [], Verdict("Any", "é" * 40_000), NOW)
     assert len(status["conditions"][0]["message"]) == 32_768

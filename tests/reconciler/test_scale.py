@@ -179,7 +179,7 @@ SILENT = {
     "it is waited for": (POLICY, seen(5, 30, Silent()), None, (5, "CelerySilent"), NOW),
     "for a while": (POLICY, seen(5, 30, Silent()), ago(119), (5, "CelerySilent"), ago(119)),
     "then no longer": (POLICY, seen(5, 30, Silent()), ago(120), (3, "BelowTarget"), ago(120)),
-    "but the last pod stays": (TO_ZERO, seen(2, 0, Silent()), ago(999), (1, "CelerySilent"), ago(999)),
+    "not for the last pod either": (TO_ZERO, seen(2, 0, Silent()), ago(120), (0, "QueueEmpty"), ago(120)),
     "when it answers, nothing is to be waited for": (POLICY, seen(5, 30), ago(60), (3, "BelowTarget"), None),
     "nor when as many are needed": (POLICY, seen(5, 50, Silent()), ago(60), (5, "ReadyForNewScale"), None),
     "nor when nothing is known": (POLICY, seen(5, None, Silent()), ago(60), (5, "FailedGetExternalMetric"), None),

@@ -100,3 +100,19 @@ def test_what_is_no_quantity_is_refused(text):
 )
 def test_memory_in_kibibytes_is_rounded_up(memory, kibibytes):
     assert quantity.kibibytes(memory) == kibibytes
+
+
+@pytest.mark.parametrize(
+    ("value", "thousandths"),
+    [
+        ("1", 1000),
+        ("100m", 100),
+        ("1u", 1),
+        ("123456789n", 124),
+        ("-1500u", -2),
+        ("1Ki", 1_024_000),
+        ("8Ei", 2**63 - 1),
+    ],
+)
+def test_thousandths_are_rounded_away_from_zero(value, thousandths):
+    assert quantity.milli(value) == thousandths

@@ -1,0 +1,215 @@
+"""Groups that scale by their queues: a real Redis and real Celery workers, named as the pods that only seem to run.
+
+The pods and the ReplicaSet controller that picks among them are those of the control plane.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from servers import redis, redis_program, until  # noqa: F401 (fixtures)
+
+pytest_plugins = "reconciling"
+
+CELERY = str(Path(sys.executable).with_name("celery"))
+SHOP = """
+import os, pathlib, time
+from celery import Celery
+
+app = Celery("shop", broker=os.environ["URL"])
+
+@app.task(name="hold", acks_late=True)
+def hold():
+    while not pathlib.Path("go").exists():
+        time.sleep(0.05)
+"""
+SECRETS = Path(__file__).parents[2] / "kustomize/components/queue-scaling/broker-secrets.yaml"
+WORKER = "Deployment shop-worker"
+AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0}}
+
+
+@pytest.fixture
+def broker(redis):  # noqa: F811
+    redis.start()
+    return redis
+
+
+@pytest.fixture
+def take(shop, broker):
+    """Return a function: the shop with a group of this scaling, two tasks a pod at a time."""
+
+    def take(**scaling):
+        scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}, "behavior": AT_ONCE} | scaling
+        group = {"name": "worker", "concurrency": 2, "scaling": scaling}
+        shop.take(broker={"url": broker.url}, workers=[group])
+        return shop
+
+    return take
+
+
+@pytest.fixture
+def publish(broker):
+    def publish(count, queue="celery"):
+        with Celery("shop", broker=broker.url) as app:
+            for _ in range(count):
+                app.send_task("hold", queue=queue)
+
+    return publish
+
+
+@pytest.fixture
+def work(broker, tmp_path):
+    """Return a function that starts Celery's worker of a pod."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    workers = []
+
+    def work(pod, *, ends_tasks=False):
+        if ends_tasks:
+            (tmp_path / "go").touch()
+        command = [CELERY, "--app=shop", "worker", f"--hostname=worker@{pod}", "--concurrency=2", "--loglevel=ERROR"]
+        options = ["--prefetch-multiplier=1", "--without-gossip", "--without-mingle"]
+        environment = os.environ | {"URL": broker.url, "C_FORCE_ROOT": "1"}
+        with (tmp_path / "log").open("ab") as log:
+            workers.append(
+                subprocess.Popen([*command, *options], cwd=tmp_path, env=environment, stdout=log, stderr=log)
+            )
+        with Celery("shop", broker=broker.url) as app:
+            until(lambda: app.control.inspect([f"worker@{pod}"]).ping(), "the worker")
+        return workers[-1]
+
+    yield work
+    (tmp_path / "go").touch()
+    for each in workers:
+        each.terminate()
+    for each in workers:
+        each.wait()
+
+
+def pods(shop):
+    path = f"/api/v1/namespaces/{shop.cluster.namespace}/pods"
+    items = shop.cluster.request("GET", path).accepted().body["items"]
+    return {item["metadata"]["name"]: item["metadata"].get("annotations", {}) for item in items}
+
+
+def replicas(shop):
+    return shop.get(WORKER)["spec"]["replicas"]
+
+
+def reason(shop, kind="ScalingActive"):
+    [found] = [each for each in shop.live["status"]["conditions"] if each["type"] == kind]
+    return found["reason"], found["message"]
+
+
+def test_as_many_pods_as_the_messages_need(take, reconciler, publish):
+    shop = take()
+    publish(9)
+    reconciler.run()
+    shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 5)
+    assert reason(shop)[0] == "ValidMetricFound"
+
+
+def test_from_zero_on_the_first_message_and_back_after_the_cooldown(take, reconciler, publish, work):
+    shop = take(minReplicas=0, cooldownSeconds=60)
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == 1)
+    one = work(*pods(shop))
+    reconciler.run()
+    reconciler.ahead = timedelta(seconds=61)
+    assert reconciler.outcomes() == {WORKER: "scaled"}
+    assert replicas(shop) == 0
+    assert reconciler.outcomes() == {}
+    one.terminate()
+    publish(1, queue="celery")
+    assert reconciler.outcomes() == {WORKER: "scaled"}
+    assert replicas(shop) == 1
+    shop.cluster.wait_until(lambda: len(pods(shop)) == 1)
+    work(*pods(shop), ends_tasks=True)
+    shop.cluster.wait_until(lambda: reconciler.run().apps[0].scaling["worker"]["queue"] == 0)
+    assert replicas(shop) == 1
+    reconciler.ahead = timedelta(seconds=600)
+    reconciler.run()
+    assert replicas(shop) == 0
+
+
+def test_idle_pods_go_first_and_never_one_too_many(take, reconciler, publish, work):
+    shop = take(minReplicas=1)
+    reconciler.run()
+    publish(8)
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == replicas(shop) == 4)
+    with_work = sorted(pods(shop))[:2]  # the others do not get any: their workers are not up yet
+    for pod in with_work:
+        work(pod)
+    with Celery("shop", broker=shop.live["spec"]["broker"]["url"]) as app:
+        until(lambda: sum(map(len, (app.control.inspect().active() or {}).values())) == 4, "four tasks that run")
+        app.control.purge()
+        for pod in sorted(pods(shop))[2:]:
+            work(pod)
+    shop.cluster.wait_until(lambda: reconciler.run() and sorted(pods(shop)) == with_work)
+    costs = {name: found.get("controller.kubernetes.io/pod-deletion-cost") for name, found in pods(shop).items()}
+    assert costs == dict.fromkeys(with_work, "2")
+
+
+def test_while_celery_is_silent_nothing_goes_for_a_while(take, reconciler, publish, broker):
+    shop = take()
+    publish(8)
+    reconciler.run()
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == replicas(shop) == 4)
+    shop.cluster.wait_until(lambda: reconciler.run() and shop.conditions["Ready"] == "True")
+    with Celery("shop", broker=broker.url) as app:
+        app.control.purge()
+    reconciler.run()
+    assert (replicas(shop), reason(shop, "ScalingLimited")[0]) == (4, "CelerySilent")
+    reconciler.ahead = timedelta(seconds=121)
+    reconciler.run()
+    assert replicas(shop) == 1
+
+
+def test_a_broker_that_is_away_holds_its_groups_and_nobody_else(take, reconciler, publish, broker, shop):
+    other = type(shop)(shop.cluster, "other")
+    take()
+    publish(8)
+    reconciler.run()
+    shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
+    broker.stop()
+    other.take()
+    reconciler.run()
+    assert replicas(shop) == 4
+    assert reason(shop)[0] == "FailedGetExternalMetric"
+    assert "Deployment other-worker" in other.names()
+
+
+@pytest.fixture
+def from_secret(shop, broker):
+    """Let the shop find its broker by a Secret that is not there yet."""
+    where = {"secretKeyRef": {"name": "shop-broker", "key": "url"}}
+    scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}}
+    shop.take(broker={"urlFrom": where}, workers=[{"name": "worker", "scaling": scaling}])
+    url = b64encode(broker.url.encode()).decode()
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-broker"}, "data": {"url": url}}
+
+
+def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, from_secret):
+    publish(8)
+    shop.cluster.apply(from_secret).accepted()
+    reconciler.run()
+    reconciler.run()
+    kind, message = reason(shop)
+    secret = f"Secret/{shop.cluster.namespace}/shop-broker"
+    assert kind == "FailedGetExternalMetric"
+    assert message.endswith(f"{secret} may not be read, see kustomize/components/queue-scaling")
+    shop.cluster.kubectl("apply", "--filename", SECRETS)
+    try:
+        shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
+        shop.cluster.kubectl("delete", "secret", "shop-broker")
+        reconciler.world.demand.__init__(reconciler.client, timeout_seconds=5.0)  # a minute later
+        reconciler.run()
+        assert reason(shop)[1].endswith(f"{secret} is not there")
+        assert replicas(shop) == 4
+        assert json.dumps(shop.live).count(":6379") == 0
+    finally:
+        shop.cluster.kubectl("delete", "--filename", SECRETS)
