@@ -39,9 +39,16 @@ def _tried(step: Step, cluster: Cluster) -> Deed:
     except ClusterError as error:
         return Deed(step, error=error)
     if step.outcome is not Outcome.SKIPPED:
-        paths = " ".join(change.path for change in step.changes)
-        log.info("%s", f"{step.ref} {step.outcome} {paths} {step.message}".rstrip())
+        log.info("%s", f"{step.ref} {step.outcome} {_told(step)}".rstrip())
     return Deed(step, live)
+
+
+def _told(step: Step) -> str:
+    """Return which fields were changed; of a number of pods, from what to what, and why."""
+    if step.outcome is not Outcome.SCALED:
+        return " ".join(change.path for change in step.changes)
+    [change] = step.changes
+    return f"{change.before} → {change.after}: {step.message}"
 
 
 def _done(step: Step, cluster: Cluster) -> Live | None:
