@@ -400,3 +400,39 @@ def test_a_kubeconfig_gives_the_same_access(transport, cluster):
 def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
     with pytest.raises(errors.NoCluster, match=str(tmp_path / "none")):
         client.from_kubeconfig(str(tmp_path / "none"), None)
+
+
+# Scaling
+
+
+@pytest.fixture
+def deployment(ours, cluster):
+    """Return a Deployment of two pods."""
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    metadata = {"namespace": cluster.namespace, "name": "any"}
+    manifest = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "metadata": metadata, "spec": spec}
+    ours.create(manifest)
+    return Ref.of(manifest)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 5), (2, 0)])
+def test_a_deployment_is_scaled_and_back_from_zero_too(ours, deployment, before, after):
+    ours.scale(deployment, before, after)
+    assert ours.get(deployment)["spec"]["replicas"] == after
+    ours.scale(deployment, after, before)
+    assert ours.get(deployment)["spec"]["replicas"] == before
+
+
+@pytest.mark.parametrize("believed", [0, 1, 3])
+def test_a_count_that_was_changed_meanwhile_is_not_overwritten(ours, deployment, believed):
+    with pytest.raises(errors.Invalid):
+        ours.scale(deployment, believed, 7)
+    assert ours.get(deployment)["spec"]["replicas"] == 2
+
+
+def test_nobody_who_was_switched_off_meanwhile_is_switched_on(ours, deployment):
+    ours.scale(deployment, 2, 0)
+    with pytest.raises(errors.Invalid):
+        ours.scale(deployment, 2, 3)
+    assert ours.get(deployment)["spec"]["replicas"] == 0

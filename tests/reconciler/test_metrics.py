@@ -55,3 +55,14 @@ def test_whether_it_leads_is_asked_when_prometheus_asks():
     metrics.leads(lambda: leads[0])
     leads[0] = True
     assert "leader 1.0" in shown(metrics)
+
+
+def test_what_was_decided_of_a_group_is_told_until_it_is_gone():
+    metrics = Metrics()
+    scaling = {"mail": {"replicas": 3, "queue": 12}}
+    metrics.record(PassResult((AppResult(ref(CELERY_APP, "shop"), scaling=scaling),), None))
+    labels = 'app="shop",group="mail",namespace="shop"'
+    told = {line for line in shown(metrics) if line.startswith("scaling")}
+    assert told == {f'scaling{{{labels},value="replicas"}} 3.0', f'scaling{{{labels},value="queue"}} 12.0'}
+    metrics.record(PassResult((AppResult(ref(CELERY_APP, "shop")),), None))
+    assert not [line for line in shown(metrics) if line.startswith("scaling")]

@@ -1,12 +1,14 @@
 """What is said about an app, as kstatus and people read it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler import report
 from reconciler.memory import Known
-from reconciler.model import Outcome, Ref, StepResult
+from reconciler.model import Change, Outcome, Ref, StepResult
+from reconciler.scaling import Condition, Decision, History
 from reconciler.verdict import Verdict
 from reconciler.work import Work
 
@@ -231,3 +233,64 @@ def test_a_note_has_at_most_1024_bytes(celery_app):
 def test_a_message_has_at_most_32768_characters(celery_app):
     status = status_of(celery_app(), [], Verdict("Any", "é" * 40_000), NOW)
     assert len(status["conditions"][0]["message"]) == 32_768
+
+
+def decision(active="True", limited="False", **more):
+    conditions = (
+        Condition("ScalingActive", active, "ValidMetricFound" if active == "True" else "FailedGetMetric", "so it is"),
+        Condition("ScalingLimited", limited, "DesiredWithinRange" if limited == "False" else "TooMany", "thus"),
+    )
+    return Decision(3, "ReadyForNewScale", "it fits", conditions, History(), History(), **more)
+
+
+def scaling_of(status):
+    return {
+        each["type"]: (each["status"], each["reason"], each["message"])
+        for each in status["conditions"]
+        if each["type"].startswith("Scaling")
+    }
+
+
+def test_what_holds_one_group_back_is_said_of_the_app(celery_app, deployment):
+    app = celery_app({"workers": [{"name": "worker"}, {"name": "mail"}]})
+    lives = [deployment(), deployment("mail")]
+    status = status_of(app, lives, None, NOW, worker=decision(), mail=decision("False", "True"))
+    assert scaling_of(status) == {
+        "ScalingActive": ("False", "FailedGetMetric", "mail: so it is"),
+        "ScalingLimited": ("True", "TooMany", "mail: thus"),
+    }
+    assert [each["reason"] for each in status["workers"]] == ["it fits", "it fits"]
+
+
+def test_when_nothing_holds_them_back_all_groups_speak(celery_app, deployment):
+    app = celery_app({"workers": [{"name": "worker"}, {"name": "mail"}]})
+    lives = [deployment(), deployment("mail")]
+    status = status_of(app, lives, None, NOW, worker=decision(), mail=decision())
+    assert scaling_of(status)["ScalingActive"] == ("True", "ValidMetricFound", "worker: so it is; mail: so it is")
+
+
+def test_a_condition_that_a_decision_leaves_open_stays(celery_app, deployment):
+    first = status_of(celery_app(), [deployment()], None, NOW, worker=decision(limited="True"))
+    app = celery_app(status=first)
+    open_one = decision()
+    open_one = replace(open_one, conditions=open_one.conditions[:1])
+    again = status_of(app, [deployment()], None, LATER, worker=open_one)
+    assert scaling_of(again)["ScalingLimited"] == ("True", "TooMany", "worker: thus")
+
+
+def test_without_scaling_there_is_no_word_of_it(celery_app, deployment):
+    first = status_of(celery_app(), [deployment()], None, NOW, worker=decision())
+    assert scaling_of(status_of(celery_app(status=first), [deployment()], None, LATER)) == {}
+
+
+def test_pods_that_are_missing_come_before_how_many_there_shall_be(celery_app, deployment):
+    status = status_of(celery_app(), [deployment(readyReplicas=1)], None, NOW, worker=decision())
+    assert status["workers"][0]["reason"] == "1 of 3 pods ready"
+
+
+def test_a_change_of_the_number_of_pods_is_an_event(celery_app, deployment):
+    first = status_of(celery_app(), [deployment()], None, NOW)
+    ref = Ref("apps/v1", "Deployment", "web", "shop-worker")
+    scaled = StepResult(ref, Outcome.SCALED, "too much to do", (Change("spec.replicas", 3, 5),))
+    [event] = report.events(celery_app(status=first), first, [scaled], LATER)
+    assert (event["reason"], event["note"]) == ("Scaled", "Deployment shop-worker from 3 to 5: too much to do")
