@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ COMMAND = [str(Path(sys.executable).with_name("celery-reconcile")), "run"]
 SYSTEM = "celery-render-system"
 NAMESPACE = "bench"
 
+METRIC_RESOLUTION_SECONDS = 15
+"""As in a cluster; the tests measure every second."""
 READS = {"list", "watch", "get", "dry-run"}
 
 
@@ -90,7 +92,10 @@ class Reconciler:
 @contextmanager
 def planted() -> Iterator[Cluster]:
     """Yield a control plane with kustomize/base in it, but without its pods: they would only be played."""
-    with tempfile.TemporaryDirectory() as folder, control_plane.running(build.binary(), Path(folder)) as plane:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        resolution = {"metric_resolution_seconds": METRIC_RESOLUTION_SECONDS}
+        plane = stack.enter_context(control_plane.running(build.binary(), folder, **resolution))
         plane.in_namespace(SYSTEM).kubectl("apply", "--server-side", "-k", BASE)
         plane.in_namespace(SYSTEM).kubectl("delete", "deployment", "celery-reconcile")
         plane.kubectl("wait", "--for=condition=Established", "crd/celeryapps.celeryproject.org")

@@ -6,7 +6,7 @@ that no Celery setting names. What its workers hold they tell themselves (inspec
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class Held(NamedTuple):
 
     queues: Queues
     waits: bool
-    """For its ETA, until which the worker holds it."""
+    """For its ETA, until which the worker holds it; or for a worker to take it from one that is dead."""
 
 
 def on_rabbitmq(connection: Any, groups: Iterable[Queues]) -> dict[Queues, Backlog]:
@@ -47,14 +47,14 @@ def on_rabbitmq(connection: Any, groups: Iterable[Queues]) -> dict[Queues, Backl
 def on_redis(connection: Any, prefix: str, groups: Iterable[Queues]) -> dict[Queues, Backlog]:
     """Return what waits for each group, and what its workers have taken and not acknowledged.
 
-    What was taken longer ago than the visibility timeout was taken by a worker that is dead: the next one to start puts
-    it back into its queue, until then it counts for nothing. Messages that wait for their ETA keep one worker, but not
-    more: with none at all they would be back in the queue, and start one.
+    What was taken longer ago than the visibility timeout was taken by a worker that is dead, and another puts it back
+    into its queue. That, and messages that wait for their ETA, keep one worker but not more: without any, the one
+    would stay where it is, and the others would be back in the queue and start one.
     """
     groups, redis = set(groups), _Redis(connection.channel(), prefix)
     queues = sorted(Queues().union(*groups))
-    lengths, tags = redis.lengths_and_tags(queues)
-    held = list(redis.held(tags))
+    lengths, since = redis.lengths_and_tags(queues)
+    held = list(redis.held(since))
     return {group: _backlog(sum(lengths[queue] for queue in group), group, held) for group in groups}
 
 
@@ -71,37 +71,35 @@ class _Redis:
         self.client.global_keyprefix = ""  # kombu puts it before the keys of some commands; here all have it already
         self.bound = cache(self._bound)
 
-    def lengths_and_tags(self, queues: list[str]) -> tuple[dict[str, int], list[bytes]]:
-        """Return the length of each queue and the tags of what is held, the youngest first: both at one moment."""
+    def lengths_and_tags(self, queues: list[str]) -> tuple[dict[str, int], dict[bytes, float]]:
+        """Return the length of each queue, and since when the youngest of what is held is: all at one moment."""
         lists = [(queue, key) for queue in queues for key in self._lists(queue)]
-        index, oldest = (
-            self.prefix + self.channel.unacked_index_key,
-            time.time() - float(self.channel.visibility_timeout),
-        )
+        index = self.prefix + self.channel.unacked_index_key
         with self.client.pipeline(transaction=True) as pipe:
             for _, key in lists:
                 pipe.llen(key)
-            pipe.zrevrangebyscore(index, "+inf", oldest, start=0, num=MOST_HELD)
+            pipe.zrevrange(index, 0, MOST_HELD - 1, withscores=True)
             *found, tags = pipe.execute()
         lengths = dict.fromkeys(queues, 0)
         for (queue, _), length in zip(lists, found, strict=True):
             lengths[queue] += length
-        return lengths, tags
+        return lengths, dict(tags)
 
-    def held(self, tags: list[bytes]) -> Iterator[Held]:
+    def held(self, since: Mapping[bytes, float]) -> Iterator[Held]:
         """Yield the messages of these tags, less what was acknowledged in the meantime."""
-        now = datetime.now(UTC)
-        for value in self._values(self.prefix + self.channel.unacked_key, tags):
+        now, oldest = datetime.now(UTC), time.time() - float(self.channel.visibility_timeout)
+        for tag, value in self._values(self.prefix + self.channel.unacked_key, list(since)):
             message, exchange, routing_key = json.loads(value)
-            yield Held(self._queues(exchange, routing_key), _is_later((message.get("headers") or {}).get("eta"), now))
+            waits = since[tag] < oldest or _is_later((message.get("headers") or {}).get("eta"), now)
+            yield Held(self._queues(exchange, routing_key), waits)
 
     def _lists(self, queue: str) -> list[str]:
         """Return the keys of a queue: one for each priority, the first without a number."""
         steps = sorted(set(self.channel.priority_steps))
         return [f"{self.prefix}{queue}{self.channel.sep}{step}" if step else f"{self.prefix}{queue}" for step in steps]
 
-    def _values(self, key: str, tags: list[bytes]) -> Iterator[bytes]:
-        """Yield the values, read by the megabyte: nobody knows how large messages are."""
+    def _values(self, key: str, tags: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each tag with its value, read by the megabyte: nobody knows how large messages are."""
         for start in range(0, len(tags), _TAGS):
             some = tags[start : start + _TAGS]
             with self.client.pipeline(transaction=False) as pipe:
@@ -109,7 +107,8 @@ class _Redis:
                     pipe.hstrlen(key, tag)
                 sizes = pipe.execute()
             for portion in _portions(some, sizes):
-                yield from (value for value in self.client.hmget(key, portion) if value)
+                values = self.client.hmget(key, portion)
+                yield from ((tag, value) for tag, value in zip(portion, values, strict=True) if value)
 
     def _queues(self, exchange: str, routing_key: str) -> Queues:
         """Return where kombu would put the message back."""

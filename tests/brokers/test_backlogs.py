@@ -99,6 +99,17 @@ def test_what_a_killed_worker_had_stops_counting_after_the_visibility_timeout(
     until(lambda: backlog(on_redis, options={"visibility_timeout": 1}) == Backlog(1, 0), "the end of the time-out")
 
 
+def test_what_a_killed_worker_had_wakes_one_that_takes_it_over(on_redis, publish, worker, backlog, until, kill):
+    options = {"visibility_timeout": 1}
+    publish(on_redis, 2)
+    process = worker(on_redis, **LATE, **ONE)
+    until(lambda: backlog(on_redis) == Backlog(0, 2), "two taken")
+    kill(process)
+    until(lambda: backlog(on_redis, options=options) == Backlog(0, 1), "the end of the time-out")
+    worker(on_redis, broker_transport_options=options, **LATE, **ONE)
+    until(lambda: backlog(on_redis) == Backlog(0, 2), "both taken over")
+
+
 def test_tasks_held_for_later_keep_one_worker_and_not_more(on_redis, publish, worker, backlog, until):
     publish(on_redis, 7, countdown=3600)
     worker(on_redis)

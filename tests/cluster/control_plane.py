@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 @contextmanager
-def running(binary: Path, folder: Path) -> Iterator[Cluster]:
+def running(binary: Path, folder: Path, *, metric_resolution_seconds: int = 1) -> Iterator[Cluster]:
     """Yield a cluster whose nodes take pods. Raises RuntimeError with the log of the part that failed."""
     ports, token = _free_ports(), secrets.token_hex()
     subprocess.run([binary, "files", folder], check=True)
@@ -57,7 +57,7 @@ def running(binary: Path, folder: Path) -> Iterator[Cluster]:
         start("kwok", parts.kwok(ports))
         for name in NODES:
             cluster.request("POST", "/api/v1/nodes", parts.node(name)).accepted()
-        start("metrics-server", parts.metrics_server(ports))
+        start("metrics-server", parts.metrics_server(ports, metric_resolution_seconds))
         for manifest in parts.metrics_api(ports):
             cluster.apply(manifest).accepted()
         _await(started, lambda: all(map(_takes_pods, cluster.request("GET", "/api/v1/nodes").body["items"])))

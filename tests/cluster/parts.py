@@ -101,7 +101,7 @@ def kwok(ports: Ports) -> list[str]:
     ]
 
 
-def metrics_server(ports: Ports) -> list[str]:
+def metrics_server(ports: Ports, resolution_seconds: int) -> list[str]:
     return [
         "--kubeconfig=kubeconfig",
         "--authentication-kubeconfig=kubeconfig",
@@ -113,8 +113,8 @@ def metrics_server(ports: Ports) -> list[str]:
         "--kubelet-preferred-address-types=InternalIP",
         "--kubelet-use-node-status-port",
         "--deprecated-kubelet-completely-insecure",  # KWOK speaks plain HTTP
-        "--kubelet-request-timeout=1s",
-        "--metric-resolution=1s",
+        f"--kubelet-request-timeout={resolution_seconds}s",
+        f"--metric-resolution={resolution_seconds}s",
     ]
 
 
