@@ -19,7 +19,8 @@ def queue_lengths(app: CeleryApp, group: Component) -> list[Manifest]:
     """Return a trigger for each list or queue on the broker, named s0, s1 and so on."""
     length = str(group.spec["scaling"]["queue"]["averageLength"])
     if broker(app) == "Redis":
-        kind, found = "redis", [{"listName": name, "listLength": length, **_redis(app)} for name in _lists(group)]
+        fixed = {"listLength": length, **_redis(app, group)}
+        kind, found = "redis", [{"listName": name, **fixed} for name in _lists(group)]
     else:
         fixed = {"mode": "QueueLength", "value": length, **_rabbitmq(app)}
         kind, found = "rabbitmq", [{"queueName": name, **fixed} for name in worker.queues(group)]
@@ -88,10 +89,11 @@ def _lists(group: Component) -> Iterator[str]:
             yield f"{prefix}{queue}{separator}{step}" if step else f"{prefix}{queue}"
 
 
-def _redis(app: CeleryApp) -> Manifest:
+def _redis(app: CeleryApp, group: Component) -> Manifest:
     """Return where Redis is. KEDA takes no URL, so one in a Secret is no help: the user's authentication says."""
     if "url" not in app.spec["broker"]:
-        return {}
+        index = group.spec["scaling"]["keda"].get("databaseIndex", 0)
+        return {"databaseIndex": str(index)} if index else {}
     url = urlsplit(app.spec["broker"]["url"])
     address = url.netloc.rpartition("@")[2]
     database = url.path.strip("/")

@@ -25,6 +25,11 @@ def whole(shop, reconciler):
     reconciler.run()
 
 
+def scaled(shop, reconciler):
+    shop.take(workers=[{"name": "worker", "scaling": SCALED}])
+    reconciler.run()
+
+
 def in_scale_mode(shop, reconciler):
     whole(shop, reconciler)
     shop.take(**WHOLE, reconcile="Scale")
@@ -49,6 +54,10 @@ CASES = {
     "scaling turned on": (
         whole,
         lambda shop: shop.take(**CHANGED | {"workers": [{"name": "worker", "scaling": SCALED}]}),
+    ),
+    "scale": (
+        scaled,
+        lambda shop: shop.take(workers=[{"name": "worker", "scaling": SCALED | {"minReplicas": 4}}]),
     ),
 }
 

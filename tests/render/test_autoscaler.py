@@ -131,6 +131,12 @@ def test_keda_logs_in_to_redis_by_the_users_own_authentication(scaled):
     assert "TriggerAuthentication/shop-broker" not in found
 
 
+def test_keda_reads_the_redis_database_it_is_told(scaled):
+    scaling = {"queue": {"averageLength": 8}, "keda": {"authenticationRef": {"name": "redis"}, "databaseIndex": 3}}
+    keda, _ = scaled("KEDA", scaling, broker={"type": "Redis", "urlFrom": SECRET})
+    assert keda["spec"]["triggers"][0]["metadata"]["databaseIndex"] == "3"
+
+
 def test_keda_gets_rabbitmqs_url_out_of_the_apps_secret(scaled):
     keda, found = scaled("KEDA", {"queue": {"averageLength": 8}}, broker={"type": "RabbitMQ", "urlFrom": SECRET})
     assert keda["spec"]["triggers"] == [
