@@ -91,8 +91,10 @@ def everything(cluster: Cluster, options: Options, before: Mapping[Ref, Live]) -
 
 def fleet(cluster: Cluster, options: Options) -> Fleet:
     """Return the pods of all apps and what they use, by one LIST of each. One that failed is told apart from none."""
-    pods, blind = _tried(cluster, POD, usage.seen, options)
-    measured, unmeasured = _tried(cluster, POD_METRICS, usage.measured, options)
+    with _no_search_for_cycles(), ThreadPoolExecutor(1) as pool:
+        measuring = pool.submit(_tried, cluster, POD_METRICS, usage.measured, options)
+        pods, blind = _tried(cluster, POD, usage.seen, options)
+        measured, unmeasured = measuring.result()
     return Fleet(
         _grouped(((each.ref.namespace, each.deployment), each) for each in pods if each),
         {(each.namespace, each.pod): each.samples for each in measured},

@@ -1,6 +1,7 @@
 """Kubernetes quantities: `500m`, `1.5`, `256Mi`, `1e3`. Pure integers, as in resource.Quantity; no floats."""
 
 import re
+from functools import lru_cache
 
 NANOS = 10**9
 """The unit of every calculation here: no quantity is finer."""
@@ -38,6 +39,7 @@ def kibibytes(value: str | int) -> int:
     return -(-nanos // (1024 * NANOS))
 
 
+@lru_cache(maxsize=4096)  # thousands of pods request the same
 def milli(value: str | int) -> int:
     """Return the quantity in thousandths, rounded away from zero, as `Quantity.MilliValue`."""
     nanos, _ = _parsed(value)
