@@ -124,9 +124,9 @@ def _normalized(case: Case, found: Proposal) -> Decision:
                 f"{message}; {condition.message}" if count != current else condition.message,
             )
     message = "; ".join(filter(None, [message, found.warning]))
-    decision = _held(case, reason, message, (normal.able, _valid(found), normal.limited))
+    conditions = (normal.able, _valid(found), normal.limited)
     history = replace(case.history, recommendations=normal.recommendations)
-    return replace(decision, replicas=count, history=history, metrics=found.seen)
+    return Decision(count, reason, message, conditions, history, history, metrics=found.seen)
 
 
 def _without_last_pod(case: Case, decision: Decision) -> Decision:
