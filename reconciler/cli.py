@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,26 +10,18 @@ from typing import Any, NoReturn
 
 import click
 
-from reconciler import errors, logs, reconcile, service, text
+from reconciler import errors, logs, reconcile, service, simulate_cli, text
 from reconciler.bell import Bell
 from reconciler.cluster import Cluster
 from reconciler.demand import Demand
 from reconciler.memory import Memory
 from reconciler.model import CELERY_APP
+from reconciler.options import Command, option
 from reconciler.reconcile import World
 from reconciler.settings import SERVICE_ACCOUNT, Settings
 from reconciler.transport import Transport
 
 log = logging.getLogger(__name__)
-
-Command = Callable[..., Any]
-
-
-def option(name: str, *names: str, **how: Any) -> Callable[[Command], Command]:
-    """Return click's option; `--lease-name` is also CELERY_RECONCILE_LEASE_NAME."""
-    variable = "CELERY_RECONCILE_" + name.split("/", maxsplit=1)[0].removeprefix("--").upper().replace("-", "_")
-    return click.option(name, *names, envvar=variable, show_envvar=True, show_default=True, **how)
-
 
 _SHARED = (
     option("--kubeconfig", metavar="FILE", help="Instead of the pod's own service account."),
@@ -108,6 +100,9 @@ def status(**given: Any) -> None:
     settings = Settings(**given)
     with reading(settings) as cluster:
         click.echo(text.table(cluster.list(CELERY_APP, settings.namespace, settings.selector)))
+
+
+main.add_command(simulate_cli.command)
 
 
 @contextmanager

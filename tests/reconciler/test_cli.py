@@ -3,15 +3,21 @@
 import re
 from dataclasses import fields
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from reconciler import cli, errors
+from reconciler import cli, errors, simulate_cli
 from reconciler.lease import Claim
 from reconciler.settings import Settings
 
 COMMANDS = {"run": cli.run, "diff": cli.diff, "status": cli.status}
-OPTIONS = [(name, option) for name, command in COMMANDS.items() for option in command.params]
+OPTIONS = [
+    (name, option)
+    for name, command in (COMMANDS | {"simulate": simulate_cli.command}).items()
+    for option in command.params
+    if isinstance(option, click.Option)
+]
 GIVEN = {
     "kubeconfig": None,
     "context": None,

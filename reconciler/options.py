@@ -1,0 +1,14 @@
+"""How an option of the command line is made. Every one is an environment variable too."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def option(name: str, *names: str, **how: Any) -> Callable[[Command], Command]:
+    """Return click's option; `--lease-name` is also CELERY_RECONCILE_LEASE_NAME."""
+    variable = "CELERY_RECONCILE_" + name.split("/", maxsplit=1)[0].removeprefix("--").upper().replace("-", "_")
+    return click.option(name, *names, envvar=variable, show_envvar=True, show_default=True, **how)
