@@ -44,6 +44,7 @@ bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py
 	$(bin)/python bench/bench_reconcile.py
 	$(bin)/python bench/bench_queues.py
+	$(bin)/python bench/bench_scale.py
 
 clean: ## remove what was made, but not the built control plane (.cache)
 	rm -rf .venv build dist $(OUT)

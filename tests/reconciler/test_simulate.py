@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from shutil import copytree
+from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
@@ -307,6 +309,28 @@ def test_what_cannot_be_simulated_is_refused(args, code, message):
     result = simulated(*args)
     assert result.exit_code == code
     assert result.output.splitlines()[-1].replace(": does", " does") == message
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+SHOWN = re.findall(
+    r"```console\n\$ celery-reconcile simulate ((?!app).*)\n((?:.+\n)+)```", (DOCS / "scaling.md").read_text()
+)
+
+
+@pytest.mark.parametrize(("args", "shown"), SHOWN, ids=[args for args, _ in SHOWN])
+def test_the_docs_show_what_is_printed(monkeypatch, tmp_path, args, shown):
+    copytree(DOCS / "scaling", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    assert simulated(*args.split()).output == shown
+    pictures = {path.name: path for path in tmp_path.glob("*.svg")}
+    assert pictures.keys() == {path.name for path in (DOCS / "scaling").glob("*.svg")}
+    for path in pictures.values():
+        assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        assert path.stat().st_size < 60_000
+
+
+def test_the_docs_show_runs():
+    assert len(SHOWN) == 4
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
