@@ -91,10 +91,8 @@ def decided(contender: Contender, seen: Seen, history: History) -> tuple[int, Hi
     """Return how many pods there shall be, and what is remembered of it."""
     if contender.kind == "keda":
         return _by_keda(contender.policy, seen, history)
-    known = contender.kind == "reconciler"
-    backlog = Backlog(seen.waiting, seen.running if known else 0)
-    active = Active(seen.running) if known else NotAsked()
-    return _by_decision(contender.policy, seen, history, (backlog, active))
+    active = Active(seen.running) if contender.kind == "reconciler" else NotAsked()
+    return _by_decision(contender.policy, seen, history, (Backlog(seen.waiting, seen.running), active))
 
 
 def _by_decision(

@@ -59,7 +59,7 @@ def _svg(figure: Figure) -> str:
 
 
 def _line(axes: Axes, points: Iterable[Point], **how: str) -> None:
-    axes.plot(*zip(*_thinned(tuple(points)), strict=True), **how)  # type: ignore[arg-type]
+    axes.plot(*zip(*thinned(tuple(points)), strict=True), **how)  # type: ignore[arg-type]
 
 
 def _of(run: Run, value: Callable[[Moment], float]) -> Iterator[Point]:
@@ -72,7 +72,7 @@ def _rate(moments: Sequence[Moment]) -> Iterator[Point]:
         yield after.seconds / 3600, arrived / (after.seconds - before.seconds)
 
 
-def _thinned(points: Sequence[Point]) -> Sequence[Point]:
+def thinned(points: Sequence[Point]) -> Sequence[Point]:
     """Return the highest point of each of so many parts: no peak is lost."""
     part = max(-(-len(points) // POINTS), 1)
     return [

@@ -105,7 +105,6 @@ def _seen(who: Contender, world: World, workers: Workers, waiting: int, now: flo
         samples = {
             pod.name: Sample(round(workers.used(worker) * share), time, world.step_seconds)
             for pod, worker in zip(pods, workers.all, strict=True)
-            if worker.born_at < now
         }
     running = sum(map(len, workers.busy(now).values()))
     is_polled = now // contender.POLLING_SECONDS > (now - world.step_seconds) // contender.POLLING_SECONDS

@@ -138,11 +138,11 @@ class Workers:
                 heappush(self._free, (ready_at, slot))
 
     def _remove(self, pods: int, now: float) -> Removed:
-        """Tell so many pods to go: those that have not begun, then idle ones if they are known, then the newest."""
+        """Tell so many pods to go: idle ones if they are known, and else the newest."""
         busy, killed_at = self.busy(now), now + self._terms.grace_seconds
 
-        def cost(worker: Worker) -> tuple[bool, int, float]:
-            return worker.ready_at <= now, len(busy[worker.first_slot]) * self._terms.idle_first, -worker.born_at
+        def cost(worker: Worker) -> tuple[int, float]:
+            return len(busy[worker.first_slot]) if self._terms.idle_first else 0, -worker.born_at
 
         gone = sorted(self.all, key=cost)[:pods]
         ends = [busy[worker.first_slot] for worker in gone]

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from reconciler import cli, shapes, simulate, summary
+from reconciler import cli, drawing, shapes, simulate, summary
 from reconciler.contender import Contender
 from reconciler.scaling import Policy, ResourceTarget
 from reconciler.shapes import Amount
 from reconciler.simulate import Moment, Run, World
-from reconciler.traffic import Step, Traffic
-from reconciler.workers import Removed
+from reconciler.traffic import Batch, Step, Traffic
+from reconciler.workers import Queue, Removed, Terms, Workers
 from render.model import Component
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -120,6 +120,49 @@ def test_pods_that_are_idle_go_first():
     assert ours.never_begun == 0
 
 
+TERMS = Terms(concurrency=1, start_seconds=20, grace_seconds=60, idle_first=False)
+
+
+@pytest.mark.parametrize(
+    ("idle_first", "left", "removed"),
+    [
+        pytest.param(True, [0, 30], Removed(0, 0), id="the one that is idle, if it is known"),
+        pytest.param(False, [0, 15], Removed(1, 1), id="else the newest, whatever it runs"),
+    ],
+)
+def test_who_goes_first(idle_first, left, removed):
+    """Of three pods the first and the last are at work."""
+    workers = Workers(TERMS._replace(idle_first=idle_first), 1)
+    queue = Queue(Traffic((Step(0, 1, 1000), Step(36, 1, 20), Step(55, 1, 1000)), 60))
+    for replicas, now in ((2, 15), (3, 30), (3, 45)):
+        workers.work(queue, now)
+        workers.advance(replicas, now, now + 15)
+    workers.work(queue, 60)
+    assert workers.advance(2, 60, 75) == removed
+    assert [worker.born_at for worker in workers.all] == left
+
+
+@pytest.mark.parametrize(("grace", "seconds", "cut_off"), [(60, 40, 0), (10, 25, 1)])
+def test_a_pod_that_goes_stays_until_its_task_is_done_or_its_grace_is_over(grace, seconds, cut_off):
+    workers = Workers(TERMS._replace(grace_seconds=grace), 1)
+    workers.work(Queue(Traffic((Step(0, 1, 40),), 15)), 15)
+    assert workers.advance(0, 15, 30) == Removed(1, cut_off)
+    assert workers.gone_seconds == seconds
+
+
+@pytest.mark.parametrize(("until", "count"), [(0, 0), (0.1, 1), (5, 1), (5.1, 2), (100, 3), (-1, 0)])
+def test_tasks_of_a_batch_come_one_by_one(until, count):
+    assert Batch(begins_at=0, gap_seconds=5, tasks=3, duration_seconds=1).arrived(until) == count
+
+
+def test_no_peak_is_lost_in_a_picture():
+    points = [(x, 9.0 if x == 500 else 1.0) for x in range(1000)]
+    thin = drawing.thinned(points)
+    assert len(thin) <= drawing.POINTS
+    assert max(y for _, y in thin) == 9
+    assert drawing.thinned(points[:50]) == points[:50]
+
+
 def test_a_task_is_cut_off_when_the_grace_period_ends_before_it():
     quick = replace(POLICY, timing=replace(POLICY.timing, downscale_window_seconds=0))
     short, long = (who(quick, grace_seconds=grace).rival("keda") for grace in (10, 600))
@@ -138,8 +181,17 @@ def test_keda_does_not_see_what_runs():
 def test_keda_goes_to_zero_and_wakes_up():
     nobody = who(replace(POLICY, min_replicas=0)).rival("keda")
     run = simulate.run(nobody, World(traffic(1, *[0] * 60, 1, *[0] * 4)))
-    assert 0 in {moment.replicas for moment in run.moments[1:40]}
+    counts = {moment.seconds: moment.replicas for moment in run.moments}
+    assert counts[15] == 0  # it looks at 30
+    assert {counts[seconds] for seconds in range(30, 330, 15)} == {1}
+    assert {counts[seconds] for seconds in range(330, 930, 15)} == {0}
+    assert counts[930] == 1
     assert run.never_begun == 0
+
+
+def test_keda_keeps_the_fewest():
+    run = simulate.run(OURS.rival("keda"), World(traffic(*[0] * 60)))
+    assert {moment.replicas for moment in run.moments} == {1}
 
 
 def test_cpu_alone_keeps_one_pod():
