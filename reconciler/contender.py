@@ -29,8 +29,8 @@ from render.model import Component
 POLLING_SECONDS = 30
 CPU_PERCENT = 80
 CPU_REQUEST = 1000
-AVERAGE_LENGTH = 2
-"""Messages for each task that a pod runs at a time, where the app scales by none: as the CRD recommends."""
+AVERAGE_LENGTH = 1
+"""Messages for each task that a pod runs at a time, where the app scales by none: the start that the CRD recommends."""
 
 Kind = Literal["reconciler", "hpa", "keda"]
 KINDS: Mapping[str, Kind] = {"Reconciler": "reconciler", "HPA": "hpa", "KEDA": "keda"}
@@ -60,19 +60,22 @@ class Contender(NamedTuple):
     """In which a pod that goes may finish what it runs."""
     cpu_request: int
     """Of each pod, in millicores."""
+    ignores_memory: bool = False
+    """It scales by memory too, of which there is no model."""
 
     @classmethod
     def of(cls, name: str, group: Component) -> Self:
         """Return the group of workers as it is written, whoever scales it; without `scaling` nobody does."""
         scaling = group.spec.get("scaling") or _fixed(group.spec.get("replicas", 1))
         policy = Policy.of({**group.spec, "scaling": scaling})
-        measured = tuple(target for target in policy.metrics if target.name == "cpu")  # of memory there is no model
+        measured = tuple(target for target in policy.metrics if target.name == "cpu")
         return cls(
             name=name,
             kind=KINDS[scaling["engine"]],
             policy=replace(policy, metrics=measured),
             grace_seconds=group.spec["terminationGracePeriodSeconds"],
             cpu_request=_request(group.spec),
+            ignores_memory=measured != policy.metrics,
         )
 
     def rival(self, name: str) -> Self:
@@ -81,10 +84,11 @@ class Contender(NamedTuple):
         if name == "keda":
             length = self.policy.average_length or AVERAGE_LENGTH * self.policy.concurrency
             policy = replace(self.policy, metrics=(), average_length=length, cooldown_seconds=300, paused=False)
-            return self._replace(name="keda", kind="keda", policy=policy)
+            return self._replace(name="keda", kind="keda", policy=policy, ignores_memory=False)
         target = ResourceTarget("cpu", CPU_PERCENT, None)
         policy = replace(self.policy, metrics=(target,), average_length=None, behavior=None, paused=False)
-        return self._replace(name="hpa-cpu", kind="hpa", policy=replace(policy, min_replicas=max(lowest, 1)))
+        policy = replace(policy, min_replicas=max(lowest, 1))
+        return self._replace(name="hpa-cpu", kind="hpa", policy=policy, ignores_memory=False)
 
 
 def decided(contender: Contender, seen: Seen, history: History) -> tuple[int, History]:

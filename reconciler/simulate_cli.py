@@ -77,6 +77,8 @@ def command(files: tuple[str, ...], **given: Any) -> None:
     except InvalidInput as refusal:
         click.echo(str(refusal), err=True)
         sys.exit(1)
+    for unmodelled in (each.name for each in contenders if each.ignores_memory):
+        click.echo(f"{unmodelled}: memory is not simulated, so scaling by it is left out", err=True)
     runs = [simulate.run(each, world) for each in contenders]
     click.echo(summary.table(runs))
     if path:

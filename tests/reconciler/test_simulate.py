@@ -335,6 +335,14 @@ def test_several_files_are_compared(tmp_path):
     assert [line.split("  ")[0] for line in result.output.splitlines()[1:]] == ["shop/worker", f"{other} shop/worker"]
 
 
+def test_what_is_not_simulated_is_said(tmp_path):
+    app = tmp_path / "app.yaml"
+    text = (EXAMPLES / "shop/app.yaml").read_text()
+    app.write_text(text.replace("queue: {averageLength: 8}", "memory: {averageValue: 1Gi}"))
+    result = simulated(app, "--hours", "0.2")
+    assert result.stderr == "shop/worker: memory is not simulated, so scaling by it is left out\n"
+
+
 REFUSED = {
     "no file": (("nothing.yaml",), 1, "nothing.yaml does not exist"),
     "no trace": ((EXAMPLES / "shop/app.yaml", "--load", "stedy"), 1, "stedy does not exist"),
