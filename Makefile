@@ -20,10 +20,10 @@ run: $(run) ## render APP (default: examples/shop/app.yaml) into OUT (default: o
 
 test: $(test) lint ## lint, then every test, those on a real Kubernetes API server too
 	$(bin)/python tests/cluster/build.py
-	$(bin)/pytest
+	$(bin)/pytest --numprocesses auto --dist loadfile
 
 fast: $(test) ## the tests that need no control plane
-	$(bin)/pytest --ignore tests/cluster
+	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster
 
 lint: $(test) ## ruff, mypy, import contracts
 	$(bin)/ruff check
@@ -43,6 +43,8 @@ golden: $(run) ## write examples/*/base anew; review the difference like code
 bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py
 	$(bin)/python bench/bench_reconcile.py
+	$(bin)/python bench/bench_rescale.py
+	$(bin)/python bench/bench_queues.py
 	$(bin)/python bench/bench_queues.py
 	$(bin)/python bench/bench_scale.py
 
