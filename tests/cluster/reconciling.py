@@ -194,16 +194,29 @@ def installed(plane, celeryapp_crd):  # noqa: ARG001 (installs it)
 
 @pytest.fixture
 def access(installed, tmp_path):
+    return granted(installed, tmp_path)
+
+
+def granted(installed: Cluster, folder: Path) -> client.Access:
     """Return the access of the reconciler's ServiceAccount, as in its pod."""
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/celery-reconcile/token"
-    (tmp_path / "token").write_text(installed.request("POST", path, {}).accepted().body["status"]["token"])
-    (tmp_path / "ca.crt").write_bytes((installed.folder / "tls.crt").read_bytes())
-    return client.in_cluster(f"https://127.0.0.1:{installed.port}", tmp_path)
+    (folder / "token").write_text(installed.request("POST", path, {}).accepted().body["status"]["token"])
+    (folder / "ca.crt").write_bytes((installed.folder / "tls.crt").read_bytes())
+    return client.in_cluster(f"https://127.0.0.1:{installed.port}", folder)
 
 
 @pytest.fixture
 def reconciler(cluster, access):
     return Reconciler(cluster, access)
+
+
+@pytest.fixture(scope="module")
+def common_reconciler(plane, installed, tmp_path_factory) -> Iterator[Reconciler]:
+    """Yield a reconciler with a namespace of its own, for all tests of a file together."""
+    created = plane.request("POST", "/api/v1/namespaces", {"metadata": {"generateName": "test-"}}).accepted()
+    name = created.body["metadata"]["name"]
+    yield Reconciler(plane.in_namespace(name), granted(installed, tmp_path_factory.mktemp("service-account")))
+    plane.request("DELETE", f"/api/v1/namespaces/{name}").accepted()
 
 
 @pytest.fixture
