@@ -43,13 +43,16 @@ LIKE_THE_FLAGS = Timing(cpu_initialization_seconds=0, initial_readiness_seconds=
 """As in parts.py."""
 REQUESTS = {"cpu": "50m", "memory": "50Mi"}
 CPU, MEMORY = "kwok.x-k8s.io/usage-cpu", "kwok.x-k8s.io/usage-memory"
+NEXT_TO_NOTHING = {CPU: "1m", MEMORY: "1Mi"}
+"""What pods use that come later."""
 TREMOR = 0.06
 """The share by which the measured CPU may be off: KWOK adds it up over a second that is not exactly one."""
 UNMEASURED = "0"
 """Of memory: metrics-server leaves out a pod that uses none."""
 LONG_AGO = "2020-01-01T00:00:00Z"
 INTERVAL_SECONDS = 0.7
-QUIET_SECONDS = 3
+QUIET_SECONDS = 5
+"""The autoscalers are many: a round of them takes longer than their period."""
 PATIENCE_SECONDS = 45
 SCHEMA = load_schema()
 
@@ -74,8 +77,6 @@ class Case:
     """Millicores that each of the pods uses."""
     memory: int = 100
     """Mebibytes."""
-    later: int = 1
-    """Millicores of pods that come later: by default next to nothing, as if the work were only shared out anew."""
     spec: Mapping[str, Any] = field(default_factory=dict)
     """More of the worker group."""
     container: Mapping[str, Any] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Side:
         self.case = case
         self.name = name
         group = {"name": "worker", "resources": {"requests": REQUESTS}, "probe": {"type": "None"}} | dict(case.spec)
-        group |= {"podAnnotations": _usage(case.later, 1)}
+        group |= {"podAnnotations": NEXT_TO_NOTHING}
         engine = "HPA" if name.startswith("hpa") else "Reconciler"
         group |= {"scaling": {"maxReplicas": 9, "engine": engine} | dict(case.scaling)}
         metadata = {"name": name, "namespace": cluster.namespace, "uid": name, "generation": 1}
@@ -145,10 +146,10 @@ class Side:
 
     @property
     def pods(self) -> list[Manifest]:
-        """All there are, the newest last."""
+        """All there are, those of a new image last."""
         path, query = POD.path(self.cluster.namespace), {"labelSelector": f"{APP_LABEL}={self.name}"}
         pods = self.cluster.request("GET", path, **query).accepted().body["items"]
-        return sorted(pods, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
+        return sorted(pods, key=lambda pod: (pod["spec"]["containers"][0]["image"], pod["metadata"]["name"]))
 
     def patch(self, pod: Manifest, patch: Manifest, subresource: str = "") -> None:
         path = POD.path(self.cluster.namespace, pod["metadata"]["name"]) + subresource
@@ -168,7 +169,7 @@ class Side:
         """Let every pod that is measured use so much."""
         for pod in self.pods:
             if pod["metadata"]["annotations"][MEMORY] != UNMEASURED:
-                self.patch(pod, {"metadata": {"annotations": _usage(cpu, memory)}})
+                self.patch(pod, {"metadata": {"annotations": {CPU: f"{cpu}m", MEMORY: f"{memory}Mi"}}})
 
     def _apply(self, manifest: Manifest) -> None:
         query = {"content_type": "application/apply-patch+yaml", "fieldManager": "tests", "force": "true"}
@@ -299,10 +300,6 @@ class Stage:
     def _each(do: Callable[[Side], Any], sides: Iterable[Side]) -> None:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(do, sides))
-
-
-def _usage(cpu: int, memory: int) -> dict[str, str]:
-    return {CPU: f"{cpu}m", MEMORY: f"{memory}Mi"}
 
 
 def _app(child: Manifest) -> str:
