@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from reconciler import model
+from reconciler import model, watch
 
 BASE = Path(__file__).parents[2] / "kustomize/base"
 MANIFESTS = {
@@ -18,12 +18,15 @@ OWNED = OBSERVED | {"get", "create", "patch", "delete"}
 
 def test_each_kind_is_granted_with_what_is_done_to_it_and_nothing_else():
     assert granted("ClusterRole", "celery-reconcile") == {
-        **{kind.resource: OWNED for kind in model.CHILD_KINDS},
+        **{kind.resource: OWNED - ({"watch"} if kind in watch.RESTLESS else set()) for kind in model.CHILD_KINDS},
         "persistentvolumeclaims": OWNED - {"delete"},
         "celeryapps.celeryproject.org": OBSERVED,
         "celeryapps/status.celeryproject.org": {"patch"},
         "celeryapps/finalizers.celeryproject.org": {"update"},
         "events.events.k8s.io": {"create"},
+        "deployments/scale.apps": {"patch"},
+        "pods": {"list", "patch"},
+        "pods.metrics.k8s.io": {"list"},
     }
 
 
