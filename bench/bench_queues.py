@@ -18,8 +18,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests/brokers"))
 
 import servers
 
-from reconciler.broker import Broker
-from reconciler.queues import Brokers, Inquiry
+from reconciler.brokers.broker import Broker
+from reconciler.brokers.queues import Brokers, Inquiry
 from reconciler.scaling import Backlog, Unreadable
 
 HELD = 20_000

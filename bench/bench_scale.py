@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from reconciler import scale, shapes, simulate
-from reconciler.contender import Contender
+from reconciler import scale
 from reconciler.scaling import Active, Backlog, History, Observation, Pod, Policy, ResourceTarget, Sample, Usage
-from reconciler.shapes import Amount
+from reconciler.simulation import shapes, simulate
+from reconciler.simulation.contender import Contender
+from reconciler.simulation.shapes import Amount
 
 ROUNDS = 3
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from reconciler import errors, logs, reconcile, service, simulate_cli, text
+from reconciler import errors, logs, reconcile, service, text
 from reconciler.bell import Bell
 from reconciler.cluster import Cluster
 from reconciler.demand import Demand
@@ -19,6 +19,7 @@ from reconciler.model import CELERY_APP
 from reconciler.options import Command, option
 from reconciler.reconcile import World
 from reconciler.settings import SERVICE_ACCOUNT, Settings
+from reconciler.simulation import cli as simulate_cli
 from reconciler.transport import Transport
 
 log = logging.getLogger(__name__)

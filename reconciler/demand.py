@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from reconciler import queues
-from reconciler.broker import Broker
+from reconciler.brokers import queues
+from reconciler.brokers.broker import Broker
+from reconciler.brokers.load import Load
+from reconciler.brokers.queues import Brokers, Inquiry
 from reconciler.cluster import Cluster
 from reconciler.errors import ClusterError, Forbidden, NotFound
 from reconciler.group import Group, GroupKey, SecretKey
-from reconciler.load import Load
 from reconciler.model import SECRET, Manifest, Ref
-from reconciler.queues import Brokers, Inquiry
 from reconciler.scaling import Backlog, NotAsked, Silent, Unreadable
 
 KEPT_SECONDS = 60.0

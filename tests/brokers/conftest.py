@@ -13,8 +13,8 @@ import rabbitmq
 from celery import Celery
 from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
-from reconciler.broker import Broker
-from reconciler.queues import Brokers, Crew, Inquiry
+from reconciler.brokers.broker import Broker
+from reconciler.brokers.queues import Brokers, Crew, Inquiry
 
 APP = """
 import json, os, pathlib, time

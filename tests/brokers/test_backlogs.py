@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kombu import Connection, Exchange, Queue
 
-from reconciler.broker import Broker
-from reconciler.load import Load
-from reconciler.queues import Inquiry
+from reconciler.brokers.broker import Broker
+from reconciler.brokers.load import Load
+from reconciler.brokers.queues import Inquiry
 from reconciler.scaling import Backlog
 
 TASKS = 20

@@ -6,9 +6,9 @@ import pytest
 import servers
 from kombu import Connection
 
-from reconciler.broker import Broker
-from reconciler.load import Load
-from reconciler.queues import Brokers, Crew
+from reconciler.brokers.broker import Broker
+from reconciler.brokers.load import Load
+from reconciler.brokers.queues import Brokers, Crew
 from reconciler.scaling import Unreadable
 
 

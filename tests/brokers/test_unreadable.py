@@ -8,8 +8,8 @@ import pytest
 import servers
 from kombu import Connection
 
-from reconciler.broker import Broker
-from reconciler.queues import Brokers, Inquiry
+from reconciler.brokers.broker import Broker
+from reconciler.brokers.queues import Brokers, Inquiry
 from reconciler.scaling import Backlog, Unreadable
 
 CELERY = frozenset({"celery"})

@@ -7,9 +7,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from reconciler import cli, errors, simulate_cli
+from reconciler import cli, errors
 from reconciler.lease import Claim
 from reconciler.settings import Settings
+from reconciler.simulation import cli as simulate_cli
 
 COMMANDS = {"run": cli.run, "diff": cli.diff, "status": cli.status}
 OPTIONS = [

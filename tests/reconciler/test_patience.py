@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from reconciler.patience import Late, Patience
+from reconciler.brokers.patience import Late, Patience
 
 PATIENT = 0.2
 

@@ -13,13 +13,14 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from reconciler import cli, drawing, shapes, simulate, summary
-from reconciler.contender import Contender
+from reconciler import cli
 from reconciler.scaling import Policy, ResourceTarget
-from reconciler.shapes import Amount
-from reconciler.simulate import Moment, Run, World
-from reconciler.traffic import Batch, Step, Traffic
-from reconciler.workers import Queue, Removed, Terms, Workers
+from reconciler.simulation import drawing, shapes, simulate, summary
+from reconciler.simulation.contender import Contender
+from reconciler.simulation.shapes import Amount
+from reconciler.simulation.simulate import Moment, Run, World
+from reconciler.simulation.traffic import Batch, Step, Traffic
+from reconciler.simulation.workers import Queue, Removed, Terms, Workers
 from render.model import Component
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

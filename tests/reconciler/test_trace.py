@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler import trace
-from reconciler.traffic import Batch, Step, Traffic
+from reconciler.simulation import trace
+from reconciler.simulation.traffic import Batch, Step, Traffic
 from render.errors import InvalidInput
 
 HEAD = "seconds,arrivals,duration_seconds\n"

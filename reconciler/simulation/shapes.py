@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from reconciler.traffic import Step, Traffic
+from reconciler.simulation.traffic import Step, Traffic
 
 STEP_SECONDS = 15
 DAY_SECONDS = 86_400

@@ -17,11 +17,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from reconciler import contender
-from reconciler.contender import Contender, Seen
 from reconciler.scaling import History, Pod, Sample, Usage
-from reconciler.traffic import Traffic
-from reconciler.workers import Queue, Removed, Terms, Worker, Workers
+from reconciler.simulation import contender
+from reconciler.simulation.contender import Contender, Seen
+from reconciler.simulation.traffic import Traffic
+from reconciler.simulation.workers import Queue, Removed, Terms, Worker, Workers
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 

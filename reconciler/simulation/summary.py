@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.simulate import Run
+from reconciler.simulation.simulate import Run
 
 _HEAD = (
     "WHO", "TASKS", "BACKLOG", "WAIT P50", "P95", "P99", "MAX", "PODS MIN", "MEAN", "MAX", "POD-HOURS", "CHANGES",

@@ -12,7 +12,7 @@ import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from reconciler.traffic import Step, Traffic
+from reconciler.simulation.traffic import Step, Traffic
 from render.errors import InvalidInput, Problem
 
 COLUMNS = ("seconds", "arrivals", "duration_seconds")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from reconciler import backlog, broker
-from reconciler.broker import Broker
-from reconciler.load import Load, Node
-from reconciler.patience import Late, Patience
+from reconciler.brokers import backlog, broker
+from reconciler.brokers.broker import Broker
+from reconciler.brokers.load import Load, Node
+from reconciler.brokers.patience import Late, Patience
 from reconciler.scaling import Backlog, Unreadable
 
 Answer = TypeVar("Answer")
@@ -61,7 +61,7 @@ class Brokers:
 
     def running(self, crews: Iterable[Crew]) -> dict[Hashable, dict[str, Load] | Unreadable]:
         """Return what each pod of a crew has in hand, by the crew's key; a pod that does not answer is not there."""
-        from reconciler import inspection  # noqa: PLC0415 (it imports kombu)
+        from reconciler.brokers import inspection  # noqa: PLC0415 (it imports kombu)
 
         crews = list(crews)
         nodes: dict[Broker, set[Node]] = defaultdict(set)

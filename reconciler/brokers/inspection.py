@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from kombu import Consumer, Exchange, Producer, Queue
 
-from reconciler.load import Load, Node
+from reconciler.brokers.load import Load, Node
 
 ANSWER_SECONDS = 1.5
 """A worker answers at once, unless it is the solo pool's and busy. Nobody is waited for longer than that."""

@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reconciler.simulate import Moment, Run
+from reconciler.simulation.simulate import Moment, Run
 
 POINTS = 120
 """Of a line, at most; more would not be seen."""

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import click
 
-from reconciler import contender, shapes, simulate, summary, trace
-from reconciler.contender import Contender
 from reconciler.options import option
-from reconciler.traffic import Traffic
+from reconciler.simulation import contender, shapes, simulate, summary, trace
+from reconciler.simulation.contender import Contender
+from reconciler.simulation.traffic import Traffic
 from render import load, pipeline, read, schema
 from render.errors import InvalidInput, Problem
 from render.model import Component
@@ -82,7 +82,7 @@ def command(files: tuple[str, ...], **given: Any) -> None:
     runs = [simulate.run(each, world) for each in contenders]
     click.echo(summary.table(runs))
     if path:
-        from reconciler import drawing  # noqa: PLC0415 (half a second that a table does not need)
+        from reconciler.simulation import drawing  # noqa: PLC0415 (half a second that a table does not need)
 
         try:
             drawing.save(runs, path)

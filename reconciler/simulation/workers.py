@@ -9,7 +9,7 @@ from collections import deque
 from heapq import heapify, heappush, heapreplace
 from typing import NamedTuple
 
-from reconciler.traffic import Batch, Traffic
+from reconciler.simulation.traffic import Batch, Traffic
 
 
 class Terms(NamedTuple):
