@@ -1,4 +1,4 @@
-"""The story on one screen: observe → desired → diff → plan → act → report. Nobody else composes the stages."""
+"""The story on one screen: observe → serve → rescale → report. Within them compose only serve.py and rescale.py."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -7,19 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler import act, desired, diff, observe, plan, report, rescale, verdict
-from reconciler.child import Child
+from reconciler import act, desired, observe, plan, report, rescale, serve, verdict
 from reconciler.cluster import Cluster
 from reconciler.demand import Demand
-from reconciler.errors import ClusterError, Conflict, Halted
+from reconciler.errors import ClusterError, Halted
 from reconciler.live import App
 from reconciler.memory import Memory, Scaled
 from reconciler.model import AppResult, Options, PassResult
 from reconciler.observe import Observed
 from reconciler.rescale import Rescalings, Scope
+from reconciler.serve import Scene
 from reconciler.work import Work
 from render.errors import InvalidInput
-from render.schema import Schema
 from render.schema import load as load_schema
 
 log = logging.getLogger(__name__)
@@ -30,16 +29,6 @@ class World(NamedTuple):
 
     cluster: Cluster
     demand: Demand
-
-
-class Scene(NamedTuple):
-    """What every app of a pass sees."""
-
-    cluster: Cluster
-    observed: Observed
-    options: Options
-    schema: Schema
-    now: datetime
 
 
 def run_pass(world: World, memory: Memory, options: Options, now: datetime) -> PassResult:
@@ -54,7 +43,7 @@ def run_pass(world: World, memory: Memory, options: Options, now: datetime) -> P
     subjects, scope = rescale.subjects(works, memory.histories), Scope(options, now)
     decided = _in_background(lambda: rescale.decided(subjects, world.cluster, world.demand, scope))
     with ThreadPoolExecutor(options.concurrency) as pool:
-        served = [pool.submit(visit, scene, work) for work in works]
+        served = [pool.submit(serve.visited, scene, work) for work in works]
         waiting = sorted(zip(works, served, strict=True), key=lambda each: plan.scales(each[0].app))
         finished = [pool.submit(finish, scene, work, visited, decided) for work, visited in waiting]
         try:
@@ -64,40 +53,6 @@ def run_pass(world: World, memory: Memory, options: Options, now: datetime) -> P
             raise
     due = [(at - now).total_seconds() for work in works if (at := work.known.retry_at)]
     return PassResult(_results(works, memory), _memory(works, observed), min(due, default=None))
-
-
-def visit(scene: Scene, work: Work) -> Work:
-    """Serve one app, unless it is at rest or backs off."""
-    if not plan.applies(work.app):
-        return work.unserved
-    if not work.needs_serving(scene.now):
-        return work
-    return serve(scene, work, is_new=not (work.lives or scene.options.dry_run))
-
-
-def serve(scene: Scene, work: Work, *, is_new: bool) -> Work:
-    """Make the app's children what they shall be, or change nothing if any of them cannot be.
-
-    Of a new app there is nothing yet that a failure could harm: its children are created without asking first.
-    """
-    try:
-        wanted = desired.children(work.app, scene.schema)
-        children = [_examined(scene, work, Child(manifest), is_new=is_new) for manifest in wanted]
-    except InvalidInput as problems:
-        return work.rejected(verdict.invalid(problems))
-    except ClusterError as error:
-        return work.failed(verdict.refused(error), scene.now)
-    if obstacle := plan.unseen(children, scene.observed.unreadable) or plan.conflict(work.app, children):
-        return work.failed(obstacle, scene.now)
-    changes = {child.ref: diff.changes(child) for child in children}
-    steps = plan.steps(work.app, children, changes, work.lives.values())
-    if scene.options.dry_run:
-        return replace(work, results=tuple(step.result for step in steps))
-    deeds = act.execute(steps, scene.cluster)
-    done = work.done(children, deeds, scene.now)
-    if is_new and any(isinstance(deed.error, Conflict) for deed in deeds):  # a name is taken: see by whom
-        return serve(scene, done, is_new=False)
-    return done
 
 
 def finish(scene: Scene, work: Work, visited: Future[Work], decided: Future[Rescalings]) -> Work:
@@ -138,17 +93,6 @@ def published(scene: Scene, work: Work) -> Work:
     except ClusterError as error:
         log.warning("%s", error)  # an Event less does no harm
     return work
-
-
-def _examined(scene: Scene, work: Work, child: Child, *, is_new: bool) -> Child:
-    """Return the child with what is there of it, and what the server would make of it unless that is known."""
-    live = work.lives.get(child.ref) or scene.observed.lives.get(child.ref)
-    child = replace(child, live=live)
-    if live is None and not is_new:
-        child = observe.unlisted(child, scene.cluster)
-    if work.known.is_clean(child) or not plan.may_ask(work.app, child):
-        return child
-    return observe.answer(child, scene.cluster)
 
 
 def _outcome(future: Future[Work], work: Work, now: datetime) -> Work:

@@ -28,9 +28,9 @@ from reconciler.model import (
     Manifest,
     Options,
 )
-from reconciler.reconcile import Scene
 from reconciler.rescale import Scope
 from reconciler.scaling import History, Policy, Timing
+from reconciler.serve import Scene
 from reconciler.work import Work
 from render import pipeline, quantity
 from render.model import Document
