@@ -1,4 +1,5 @@
-"""HTTP to the API server: JSON both ways over a pool of connections, a time-out on everything, one wait if asked to.
+"""HTTP to the API server: JSON both ways over a pool of connections, a time-out on everything, one wait if asked to, one more try for a
+token that was refused.
 
 Nothing else is tried again here: the next pass does that, and knows more by then.
 """
@@ -19,6 +20,7 @@ from reconciler import errors
 from reconciler.model import FIELD_MANAGER
 
 CONNECT_SECONDS = 3.0
+UNAUTHORIZED = 401
 LONGEST_WAIT_SECONDS = 2.0
 """For a Retry-After. Longer ones are the caller's to plan with, or a SIGTERM would have to wait for them."""
 
@@ -87,6 +89,8 @@ class Transport:
         answer = self._answer(request)
         if 0 < answer.retry_after_seconds <= LONGEST_WAIT_SECONDS:
             time.sleep(answer.retry_after_seconds)
+            answer = self._answer(request)
+        elif answer.code == UNAUTHORIZED:  # the token was replaced just now, or the server was too busy to look it up
             answer = self._answer(request)
         if answer.code >= 300:  # noqa: PLR2004 (redirects are not followed)
             raise _refusal(request, answer)

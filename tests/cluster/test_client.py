@@ -436,3 +436,10 @@ def test_nobody_who_was_switched_off_meanwhile_is_switched_on(ours, deployment):
     with pytest.raises(errors.Invalid):
         ours.scale(deployment, 2, 3)
     assert ours.get(deployment)["spec"]["replicas"] == 0
+
+
+def test_a_token_that_is_refused_once_is_shown_once_more(ours, deployment, proxy):
+    with proxy.fault(answer(401), times=1):
+        assert ours.get(deployment)["metadata"]["name"] == "any"
+    with proxy.fault(answer(401)), pytest.raises(errors.Unavailable):
+        ours.get(deployment)
