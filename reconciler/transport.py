@@ -1,7 +1,6 @@
-"""HTTP to the API server: JSON both ways over a pool of connections, a time-out on everything, one wait if asked to, one more try for a
-token that was refused.
+"""HTTP to the API server: JSON both ways over a pool of connections, a time-out on everything, one wait if asked to.
 
-Nothing else is tried again here: the next pass does that, and knows more by then.
+A token that is refused is shown once more. Nothing else is tried again here: the next pass does that, and knows more.
 """
 
 import gzip
