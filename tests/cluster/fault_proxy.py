@@ -45,6 +45,7 @@ def silence(exchange: "Exchange") -> None:
 
 def reset(exchange: "Exchange") -> None:
     """Break the connection before the request reaches the server."""
+    exchange.close_connection = True  # nothing may be read any more: the next connection gets the same file descriptor
     exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     socket.socket(fileno=exchange.connection.detach()).close()
 
