@@ -45,7 +45,6 @@ bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_reconcile.py
 	$(bin)/python bench/bench_rescale.py
 	$(bin)/python bench/bench_queues.py
-	$(bin)/python bench/bench_queues.py
 	$(bin)/python bench/bench_scale.py
 
 clean: ## remove what was made, but not the built control plane (.cache)

@@ -197,6 +197,13 @@ def access(installed, tmp_path):
     return granted(installed, tmp_path)
 
 
+@pytest.fixture
+def proxied(installed, proxy, tmp_path):
+    """Return the access through an API server that fails on demand."""
+    granted(installed, tmp_path)
+    return client.in_cluster(f"https://127.0.0.1:{proxy.server_port}", tmp_path)
+
+
 def granted(installed: Cluster, folder: Path) -> client.Access:
     """Return the access of the reconciler's ServiceAccount, as in its pod."""
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/celery-reconcile/token"

@@ -16,12 +16,6 @@ ABSENT = Kind("keda.sh/v9", "ScaledNothing", "scalednothings", optional=True)
 
 
 @pytest.fixture
-def proxy(cluster):
-    with fault_proxy.running(cluster) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def service_account(cluster, tmp_path):
     """Return a folder as the kubelet mounts it into a pod, with the admin's token."""
     (tmp_path / "token").write_text(cluster.token)

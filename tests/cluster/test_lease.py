@@ -19,12 +19,6 @@ def clock():
 
 
 @pytest.fixture
-def proxy(cluster):
-    with fault_proxy.running(cluster) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def claim(cluster, proxy, clock, tmp_path):
     """Return a function: the Lease as one of several reconcilers claims it."""
     (tmp_path / "token").write_text(cluster.token)

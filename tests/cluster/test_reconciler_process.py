@@ -40,12 +40,6 @@ def installed(plane, celeryapp_crd):  # noqa: ARG001 (installs it)
 
 
 @pytest.fixture
-def proxy(cluster):
-    with fault_proxy.running(cluster) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def service_account(cluster, installed, tmp_path):
     """Return the folder that the kubelet mounts; the Lease goes into the test's own namespace."""
     account = "/api/v1/namespaces/celery-render-system/serviceaccounts/celery-reconcile/token"

@@ -6,8 +6,6 @@ import fault_proxy
 import pytest
 from fault_proxy import answer
 
-from reconciler import cluster as client
-
 pytest_plugins = "reconciling"
 
 CPU = {"averageValue": "100m"}
@@ -24,15 +22,8 @@ def group(name="worker", usage="100m", **scaling):
 
 
 @pytest.fixture
-def proxy(cluster):
-    with fault_proxy.running(cluster) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def access(access, proxy, tmp_path):  # noqa: ARG001 (writes the token)
-    """Return the access through the proxy."""
-    return client.in_cluster(f"https://127.0.0.1:{proxy.server_port}", tmp_path)
+def access(proxied):
+    return proxied
 
 
 @pytest.fixture
