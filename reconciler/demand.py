@@ -6,7 +6,8 @@ Nobody else holds a broker's URL, and no message has it.
 import time
 from base64 import b64decode
 from binascii import Error as NoBase64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from reconciler.errors import ClusterError, Forbidden, NotFound
 from reconciler.group import Group, GroupKey, SecretKey
 from reconciler.model import SECRET, Manifest, Ref
 from reconciler.scaling import Backlog, NotAsked, Silent, Unreadable
+
+READERS = 8
+"""So many Secrets are read at a time."""
 
 KEPT_SECONDS = 60.0
 """For so long a Secret is not read again, unless the broker could not be."""
@@ -34,6 +38,10 @@ class Crew(NamedTuple):
 
 Running = Mapping[str, int] | Silent | NotAsked
 """Tasks by the pod that runs them; a pod that did not say is not there."""
+
+
+Urls = Mapping[tuple[str, SecretKey], str | Unreadable | NotAsked]
+"""The broker's URL by namespace and Secret, or why there is none."""
 
 
 class Demanded(NamedTuple):
@@ -59,8 +67,9 @@ class Demand:
         """
         found: dict[GroupKey, Demanded] = {}
         brokers: dict[GroupKey, Broker] = {}
+        urls = self._urls(crews.values())
         for key, crew in crews.items():
-            broker = self._broker(crew)
+            broker = _broker(crew, urls)
             if isinstance(broker, Broker):
                 brokers[key] = broker
             else:
@@ -85,17 +94,11 @@ class Demand:
     def _brokers(self) -> Brokers:
         return Brokers(self._timeout_seconds)
 
-    def _broker(self, crew: Crew) -> Broker | Unreadable | NotAsked:
-        """Return the group's broker, why it cannot be known just now, or why it may not be."""
-        url, settings = crew.group.url, crew.group.settings
-        if url is None:
-            return NotAsked("the app names no broker, so nobody was asked what runs")
-        if isinstance(url, SecretKey):
-            read = self._secret(crew.namespace, url)
-            if not isinstance(read, str):
-                return read
-            url = read
-        return Broker(url, settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
+    def _urls(self, crews: Iterable[Crew]) -> Urls:
+        """Return the URL in each Secret that is named, or why there is none: all are read at once."""
+        wanted = {(crew.namespace, crew.group.url) for crew in crews if isinstance(crew.group.url, SecretKey)}
+        with ThreadPoolExecutor(READERS) as pool:
+            return dict(zip(wanted, pool.map(lambda each: self._secret(*each), wanted), strict=True))
 
     def _forget(self, crews: Mapping[GroupKey, Crew], found: Mapping[GroupKey, Demanded]) -> None:
         """Read the Secrets again of brokers that did not answer: the URL may be another by now."""
@@ -119,6 +122,19 @@ class Demand:
         if isinstance(found, str):
             self._read[namespace, wanted] = (found, time.monotonic())
         return found
+
+
+def _broker(crew: Crew, urls: Urls) -> Broker | Unreadable | NotAsked:
+    """Return the group's broker, why it cannot be known just now, or why it may not be."""
+    url, settings = crew.group.url, crew.group.settings
+    if url is None:
+        return NotAsked("the app names no broker, so nobody was asked what runs")
+    if isinstance(url, SecretKey):
+        read = urls[crew.namespace, url]
+        if not isinstance(read, str):
+            return read
+        url = read
+    return Broker(url, settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
 
 
 def _demanded(
