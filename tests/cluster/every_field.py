@@ -63,7 +63,7 @@ def inner(schema: Json) -> dict[str, Json]:
 def fields(schema: Json, path: str, seen: set[str]) -> Iterator[str]:
     """Yield every field that holds a value, such as `workers[].env[].name`; of a type seen before, only where it is."""
     steps = inner(schema)
-    kind = json.dumps({key: value for key, value in schema.items() if key != "description"}, sort_keys=True)
+    kind = json.dumps({key: schema[key] for key in schema if key not in ("description", "example")}, sort_keys=True)
     if not steps or kind in seen:
         yield path.removeprefix(".")
         return

@@ -210,7 +210,7 @@ def test_every_map_key_is_required_or_defaulted():
 
 def test_the_renderer_judges_by_every_keyword_of_the_crd():
     no_judgement = {
-        *("description", "default", "nullable", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"),
+        *("description", "example", "default", "nullable", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"),
         "anyOf",  # only ever that of x-kubernetes-int-or-string
         "x-kubernetes-preserve-unknown-fields",  # by way of type
         "x-kubernetes-validations",  # in rules.py

@@ -1,16 +1,21 @@
 """What is derived from the CRD, and that it is fresh."""
 
 import json
+import re
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from render import emit, schema
+from render import default, emit, load, schema, structure
 
 ROOT = Path(__file__).parents[2]
+STRUCTURAL = schema.load().structural
 JSON_SCHEMA = schema.load().json_schema
+EDITOR = jsonschema_rs.Draft7Validator(JSON_SCHEMA)
 MINIMAL = {
     "apiVersion": "celeryproject.org/v1alpha1",
     "kind": "CeleryApp",
@@ -23,8 +28,15 @@ def with_spec(**fields):
     return MINIMAL | {"spec": MINIMAL["spec"] | fields}
 
 
-def accepts(app):
-    return jsonschema.Draft7Validator(JSON_SCHEMA).is_valid(app)
+def below(node):
+    """Yield a JSON Schema and all within it."""
+    yield node
+    for inner in (
+        *node.get("properties", {}).values(),
+        *map(node.get, ("items", "additionalProperties", "propertyNames")),
+    ):
+        if isinstance(inner, dict):
+            yield from below(inner)
 
 
 def test_the_schema_in_the_package_is_the_crd_in_the_repository():
@@ -35,7 +47,7 @@ def test_the_schema_in_the_package_is_the_crd_in_the_repository():
 
 def test_the_editor_schema_is_json_schema_draft_7():
     assert JSON_SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
-    jsonschema.Draft7Validator.check_schema(JSON_SCHEMA)
+    jsonschema_rs.meta.validate(JSON_SCHEMA)
     assert json.loads(schema.load().editor_schema()) == JSON_SCHEMA
 
 
@@ -46,7 +58,39 @@ def test_the_editor_schema_has_nothing_of_kubernetes_own():
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/app.yaml")), ids=lambda path: path.parent.name)
 def test_the_editor_schema_accepts_the_examples(path):
     for app in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-        jsonschema.Draft7Validator(JSON_SCHEMA).validate(app)
+        EDITOR.validate(app)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/invalid/*.yaml")), ids=lambda path: path.stem)
+def test_the_editor_underlines_what_breaks_the_structure(path):
+    """All but two items of a list with the same key, which JSON Schema cannot say."""
+    for document in load.documents(path.read_bytes(), path.name).documents:
+        errors = structure.errors(default.fill(document.data, STRUCTURAL), STRUCTURAL)
+        wrong = {tuple(each.absolute_path) for each in errors if each.validator_value != "map"}
+        underlined = {tuple(each.instance_path) for each in EDITOR.iter_errors(document.data)}
+        assert [place for place in wrong if not underlined & {place, place[:-1]}] == []
+        assert bool(wrong) == bool(underlined)
+
+
+@pytest.mark.parametrize("pattern", sorted({node["pattern"] for node in below(JSON_SCHEMA) if "pattern" in node}))
+def test_a_pattern_means_in_an_editor_what_it_means_to_the_api_server(pattern):
+    """Editors have the regular expressions of ECMAScript, in its Unicode mode."""
+    editor = jsonschema_rs.Draft7Validator({"pattern": pattern})
+
+    @settings(max_examples=20)
+    @given(st.from_regex(pattern) | st.text(max_size=9))
+    def agree(text):
+        assert editor.is_valid(text) == (not [*structure.errors(text, {"type": "string", "pattern": pattern})])
+
+    agree()
+    assert {*re.findall(r"\\(.)", pattern)} <= {*"^$\\.*+?()[]{}|/"}, "Unicode mode refuses any other escape"
+    assert "(?" not in pattern
+
+
+def test_an_editor_shows_what_the_crd_says_of_a_field():
+    queues = JSON_SCHEMA["properties"]["spec"]["properties"]["workers"]["items"]["properties"]["queues"]
+    assert queues["markdownDescription"] == queues["description"]
+    assert queues["examples"] == [["mail", "newsletter"]]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +109,7 @@ def test_the_editor_schema_accepts_the_examples(path):
     ],
 )
 def test_the_editor_schema_accepts(app):
-    assert accepts(app)
+    assert EDITOR.is_valid(app)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +127,7 @@ def test_the_editor_schema_accepts(app):
     ],
 )
 def test_the_editor_schema_refuses(app):
-    assert not accepts(app)
+    assert not EDITOR.is_valid(app)
 
 
 def test_a_nullable_field_may_be_null():
