@@ -34,8 +34,9 @@ lint: $(test) ## ruff, mypy, import contracts
 demo: $(test) ## an app's whole life on a real control plane, in about a minute
 	$(bin)/python demo/demo.py
 
-crd: $(test) ## write crds/celeryapps.yaml anew from its source and the API server's OpenAPI
-	$(bin)/python crds/generate.py "$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3"
+crd: $(test) ## write crds/celeryapps.yaml and docs/reference.md anew from the source and the API server's OpenAPI
+	openapi="$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3" && \
+	$(bin)/python crds/generate.py "$$openapi" && $(bin)/python crds/reference.py "$$openapi"
 
 golden: $(run) ## write examples/*/base anew; review the difference like code
 	for example in examples/*/; do $(bin)/celery-render $${example}app.yaml -o $${example}base || exit 1; done

@@ -17,6 +17,7 @@ from render import emit, schema
 
 Json = dict[str, Any]
 
+HERE = Path(__file__).parent
 DOCUMENTS = ("api__v1", "apis__autoscaling__v2", "apis__networking.k8s.io__v1")
 
 LABELS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -47,24 +48,41 @@ DROPPED = {
 
 def expand(source: Json, openapi: Mapping[str, Json]) -> Json:
     """Return the CRD: the source with every x-include and x-expand replaced by what it names."""
-    types = {name: node for document in openapi.values() for name, node in document["components"]["schemas"].items()}
     crd = {key: value for key, value in source.items() if key != "x-blocks"}
-    return dict(_expanded(crd, source.get("x-blocks", {}), types))
+    return dict(_expanded(included(crd, source.get("x-blocks", {})), types_of(openapi)))
 
 
-def _expanded(node: Any, blocks: Json, types: Json) -> Any:
+def types_of(openapi: Mapping[str, Json]) -> Json:
+    """Return the schemas of all types of the OpenAPI documents, by name."""
+    return {name: node for document in openapi.values() for name, node in document["components"]["schemas"].items()}
+
+
+def included(node: Any, blocks: Json) -> Any:
+    """Return a node of the source with every x-include replaced by the properties of what it names."""
     if isinstance(node, list):
-        return [_expanded(item, blocks, types) for item in node]
+        return [included(item, blocks) for item in node]
     if not isinstance(node, dict):
         return node
-    own = {key: _expanded(value, blocks, types) for key, value in node.items() if key not in ("x-include", "x-expand")}
     result: Json = {}
     for key, value in node.items():
         if key == "x-include":
             for block in [value] if isinstance(value, str) else value:
-                result |= _expanded(blocks[block], blocks, types)
-        elif key == "x-expand":
-            result |= _merged(_named(value, types), own)
+                result |= included(blocks[block], blocks)
+        else:
+            result[key] = included(value, blocks)
+    return result
+
+
+def _expanded(node: Any, types: Json) -> Any:
+    if isinstance(node, list):
+        return [_expanded(item, types) for item in node]
+    if not isinstance(node, dict):
+        return node
+    own = {key: _expanded(value, types) for key, value in node.items() if key != "x-expand"}
+    result: Json = {}
+    for key in node:
+        if key == "x-expand":
+            result |= _merged(_named(node[key], types), own)
         else:
             result.setdefault(key, own[key])
     return result
@@ -129,9 +147,16 @@ def _keyed(items: Json, keys: Iterable[str]) -> Json:
     return items | {"required": required} if required else items
 
 
+def source() -> Json:
+    """Return what is written by hand."""
+    return dict(YAML(typ="safe", pure=True).load(HERE / "celeryapps.source.yaml"))
+
+
+def documents(folder: Path) -> Json:
+    """Return the OpenAPI documents with the types that the source names."""
+    return {name: json.loads((folder / f"{name}_openapi.json").read_text()) for name in DOCUMENTS}
+
+
 if __name__ == "__main__":
-    here = Path(__file__).parent
-    documents = {name: json.loads((Path(sys.argv[1]) / f"{name}_openapi.json").read_text()) for name in DOCUMENTS}
-    handwritten = YAML(typ="safe", pure=True).load(here / "celeryapps.source.yaml")
-    text = schema.NOTICE + emit.stream([expand(handwritten, documents)])
-    (here / "celeryapps.yaml").write_text(text, encoding="utf-8")
+    text = schema.NOTICE + emit.stream([expand(source(), documents(Path(sys.argv[1])))])
+    (HERE / "celeryapps.yaml").write_text(text, encoding="utf-8")

@@ -1,25 +1,28 @@
 """The CustomResourceDefinition in a real API server."""
 
-import importlib.util
 import json
 from pathlib import Path
 
-from ruamel.yaml import YAML
+import generate
+import pytest
+import reference
 
-CRDS = Path(__file__).parents[2] / "crds"
 LAST_APPLIED_LIMIT = 262_144  # bytes of all annotations of an object, and client-side apply keeps the object in one
 
 
-def test_it_is_what_the_generator_makes_of_the_servers_own_openapi(cluster, celeryapp_crd):
-    specification = importlib.util.spec_from_file_location("generate", CRDS / "generate.py")
-    generate = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(generate)
-    openapi = {
-        name: cluster.request("GET", f"/openapi/v3/{name.replace('__', '/')}").accepted().body
-        for name in generate.DOCUMENTS
-    }
-    source = YAML(typ="safe", pure=True).load(CRDS / "celeryapps.source.yaml")
-    assert generate.expand(source, openapi) == celeryapp_crd, "run: make crd"
+@pytest.fixture(scope="module")
+def openapi(plane):
+    paths = {name: f"/openapi/v3/{name.replace('__', '/')}" for name in generate.DOCUMENTS}
+    return {name: plane.request("GET", path).accepted().body for name, path in paths.items()}
+
+
+def test_it_is_what_the_generator_makes_of_the_servers_own_openapi(openapi, celeryapp_crd):
+    assert generate.expand(generate.source(), openapi) == celeryapp_crd, "run: make crd"
+
+
+def test_the_reference_is_fresh(openapi):
+    written = Path(__file__).parents[2] / "docs/reference.md"
+    assert reference.page(generate.source(), openapi) == written.read_text(encoding="utf-8"), "run: make crd"
 
 
 def test_the_server_takes_it_without_a_warning(cluster, celeryapp_crd):
