@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from render import references
 from render.model import Manifest
 
 MARKER = "# Written by celery-render; do not edit: changes belong in the CeleryApp or in an overlay."
 """The first line of every file, by which they are known again."""
 
 KUSTOMIZATION = "kustomization.yaml"
+CONFIGURATION = "kustomizeconfig.yaml"
 MAX_SIMPLE_KEY = 1000
 """Readers look no further than 1024 characters for the colon; longer keys are announced by a question mark."""
 
@@ -39,13 +41,20 @@ def stream(children: Iterable[Manifest]) -> str:
 
 
 def files(children: Iterable[Manifest]) -> dict[str, str]:
-    """Return the text of each child's file, and of the kustomization that lists them in the order to apply them in."""
+    """Return the text of each child's file, and of the kustomization that lists them in the order to apply them in.
+
+    Kinds that kustomize does not know come with a file that tells it what their fields name.
+    """
     manifests = {f"{child['kind'].lower()}-{child['metadata']['name']}.yaml": child for child in children}
-    manifests[KUSTOMIZATION] = {
+    kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": list(manifests),
     }
+    if told := references.configuration(manifests.values()):
+        manifests[CONFIGURATION] = told
+        kustomization["configurations"] = [CONFIGURATION]
+    manifests[KUSTOMIZATION] = kustomization
     return {name: f"{MARKER}\n{_mapping(manifest, '')}" for name, manifest in manifests.items()}
 
 
