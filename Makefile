@@ -40,6 +40,8 @@ crd: $(test) ## write crds/celeryapps.yaml and docs/reference.md anew from the s
 
 golden: $(run) ## write examples/*/base anew; review the difference like code
 	for example in examples/*/; do $(bin)/celery-render $${example}app.yaml -o $${example}base || exit 1; done
+	$(bin)/python -c 'from render import emit, references; print(emit.stream([references.configuration(references.KINDS)]), end="")' \
+	  > kustomize/components/references/kustomizeconfig.yaml
 
 bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py

@@ -51,7 +51,7 @@ def files(children: Iterable[Manifest]) -> dict[str, str]:
         "kind": "Kustomization",
         "resources": list(manifests),
     }
-    if told := references.configuration(manifests.values()):
+    if told := references.configuration(child["apiVersion"].partition("/")[0] for child in manifests.values()):
         manifests[CONFIGURATION] = told
         kustomization["configurations"] = [CONFIGURATION]
     manifests[KUSTOMIZATION] = kustomization

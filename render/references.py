@@ -91,10 +91,9 @@ KINDS = {
 }
 
 
-def configuration(children: Iterable[Manifest]) -> Manifest | None:
-    """Return what kustomize must be told, in the shape of its `configurations`; None if it knows all the kinds."""
-    groups = sorted({child["apiVersion"].partition("/")[0] for child in children} & KINDS.keys())
-    kinds = {kind: fields for group in groups for kind, fields in KINDS[group].items()}
+def configuration(groups: Iterable[str]) -> Manifest | None:
+    """Return what kustomize must be told of API groups, in the shape of its `configurations`; None if it is nothing."""
+    kinds = {kind: fields for group in sorted({*groups} & KINDS.keys()) for kind, fields in KINDS[group].items()}
     named = sorted({name for fields in kinds.values() for name in fields.names})
     references = [
         {

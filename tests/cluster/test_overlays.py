@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-BASES = {path.parent.name: path for path in sorted(EXAMPLES.glob("*/base"))}
+ROOT = Path(__file__).parents[2]
+BASES = {path.parent.name: path for path in sorted(ROOT.glob("examples/*/base"))}
 IMAGE_TAG = "9.9.9"
 PAIRS = {"example.com/team": "web"}
 
@@ -89,13 +89,17 @@ NAMING_ALL = {
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory):
-    """Return every base by its name: the examples', and that of the app which names all it can."""
+    """Return every base by its name: the examples', that of the app which names all it can, and that app itself."""
     folder = tmp_path_factory.mktemp("all")
     app = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": {"name": "all"}}
     (folder / "app.yaml").write_text(json.dumps(app | {"spec": NAMING_ALL}))
     command = [Path(sys.executable).with_name("celery-render"), folder / "app.yaml", "-o", folder / "base"]
     subprocess.run(command, check=True, capture_output=True)
-    return BASES | {"all": folder / "base"}
+    (folder / "app").mkdir()
+    (folder / "app.yaml").rename(folder / "app/app.yaml")
+    component = os.path.relpath(ROOT / "kustomize/components/references", folder / "app")
+    (folder / "app/kustomization.yaml").write_text(json.dumps({"resources": ["app.yaml"], "components": [component]}))
+    return BASES | {"all": folder / "base", "all, unrendered": folder / "app"}
 
 
 def written(base):
@@ -327,7 +331,7 @@ OVERLAYS = {
 
 @pytest.mark.usefixtures("celeryapp_crd", "keda_crds")
 @pytest.mark.parametrize("overlay", OVERLAYS)
-@pytest.mark.parametrize("name", [*BASES, "all"])
+@pytest.mark.parametrize("name", [*BASES, "all", "all, unrendered"])
 def test_every_name_is_an_objects_and_every_selector_finds_its_pods(cluster, bases, name, overlay, tmp_path):
     base = written(bases[name])
     change, is_changed = OVERLAYS[overlay]

@@ -1,6 +1,7 @@
 """What kustomize is told is what the schema has: no field forgotten, none that is not there."""
 
 import re
+from pathlib import Path
 
 from render import emit, references
 
@@ -34,13 +35,13 @@ def test_every_field_of_a_celery_app_that_names_something_is_told_and_no_other(c
 
 def test_a_base_of_kinds_that_kustomize_knows_tells_it_nothing():
     children = [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-worker"}}]
-    assert references.configuration(children) is None
+    assert references.configuration(["apps", "v1"]) is None
     assert list(emit.files(children)) == ["deployment-shop-worker.yaml", "kustomization.yaml"]
 
 
 def test_a_base_tells_of_the_kinds_it_holds():
     children = [{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "shop-worker"}}]
-    assert references.configuration(children) == {
+    assert references.configuration(["keda.sh", "apps"]) == {
         "nameReference": [
             {"kind": "Deployment", "fieldSpecs": [{"path": "spec/scaleTargetRef/name", "kind": "ScaledObject"}]},
             {
@@ -57,3 +58,8 @@ def test_a_base_tells_of_the_kinds_it_holds():
     files = emit.files(children)
     assert list(files) == ["scaledobject-shop-worker.yaml", "kustomizeconfig.yaml", "kustomization.yaml"]
     assert files["kustomization.yaml"].endswith("configurations:\n- kustomizeconfig.yaml\n")
+
+
+def test_the_component_for_overlays_without_a_base_tells_all():
+    component = Path(__file__).parents[2] / "kustomize/components/references/kustomizeconfig.yaml"
+    assert component.read_text() == emit.stream([references.configuration(references.KINDS)])
