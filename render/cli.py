@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 import click
 
-from render import emit, pipeline, schema, starter, write
+from render import emit, function, pipeline, schema, starter, write
 from render.errors import InvalidInput, UnsafeOutput
 
 
@@ -21,6 +21,7 @@ from render.errors import InvalidInput, UnsafeOutput
 @click.option("--init", "new_name", metavar="NAME", help="Print a commented CeleryApp to start from.")
 @click.option("--schema", "json_schema", is_flag=True, help="Print the JSON Schema of a CeleryApp, for editors.")
 @click.option("--crd", is_flag=True, help="Print the CustomResourceDefinition, for the cluster.")
+@click.option("--function", "as_function", is_flag=True, help="Be called by kustomize: read and print a ResourceList.")
 @click.version_option(package_name="celery-render")
 def main(files: tuple[str, ...], output: str | None, new_name: str | None, **flags: bool) -> None:
     """Render CeleryApps into Kubernetes objects.
@@ -30,23 +31,24 @@ def main(files: tuple[str, ...], output: str | None, new_name: str | None, **fla
 
     Exit codes: 0 done, 1 refused (every problem is named, nothing is written), 2 wrong usage.
     """
-    prints = new_name is not None or flags["json_schema"] or flags["crd"]
-    if [bool(files), new_name is not None, flags["json_schema"], flags["crd"]].count(True) != 1:
-        raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd.")
+    prints = [new_name is not None, flags["json_schema"], flags["crd"], flags["as_function"]]
+    if [bool(files), *prints].count(True) != 1:
+        raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd, --function.")
     if output == "":
         raise click.UsageError("-o needs the name of a folder.")
-    if output is not None and prints:
-        raise click.UsageError("-o DIR goes with FILEs; --init, --schema and --crd print.")
+    if output is not None and any(prints):
+        raise click.UsageError("-o DIR goes with FILEs; --init, --schema, --crd and --function print.")
     if flags["check"] and output is None:
         raise click.UsageError("--check compares with a folder: add -o DIR.")
     try:
         if new_name is not None:
             click.echo(starter.app(new_name), nl=False)
-        elif prints:
-            known = schema.load()
-            click.echo(
-                known.editor_schema() if flags["json_schema"] else schema.NOTICE + emit.stream([known.crd]), nl=False
-            )
+        elif flags["json_schema"]:
+            click.echo(schema.load().editor_schema(), nl=False)
+        elif flags["crd"]:
+            click.echo(schema.NOTICE + emit.stream([schema.load().crd]), nl=False)
+        elif flags["as_function"]:
+            answer()
         else:
             render(files, output, check=flags["check"])
     except (InvalidInput, UnsafeOutput) as refusal:
@@ -70,6 +72,14 @@ def render(files: tuple[str, ...], output: str | None, *, check: bool) -> None:
         click.echo(f"{Path(output)}: up to date")
     elif check:
         sys.exit(1)
+
+
+def answer() -> None:
+    """Answer kustomize. Raises InvalidInput, of which kustomize shows what is on standard error, not the answer."""
+    answered = function.answer(sys.stdin.buffer.read(), schema.load())
+    printed([answered.text])
+    if answered.problems:
+        raise InvalidInput(answered.problems)
 
 
 def printed(texts: Iterable[str]) -> None:

@@ -22,8 +22,7 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         """Return `app.yaml:12: spec.workers[0].concurency: message`, without a path for the document as a whole."""
-        where = f"{self.source}:{self.line}" if self.line else self.source
-        return ": ".join(filter(None, [where, dotted(self.path), self.message]))
+        return ": ".join(filter(None, [where(self.source, self.line), dotted(self.path), self.message]))
 
 
 class InvalidInput(Exception):  # noqa: N818 (says what it is; "InvalidInputError" says it twice)
@@ -34,6 +33,10 @@ class InvalidInput(Exception):  # noqa: N818 (says what it is; "InvalidInputErro
 
 class UnsafeOutput(Exception):  # noqa: N818 (likewise)
     """Its message names the path and says what to do."""
+
+
+def where(source: str, line: int) -> str:
+    return f"{source}:{line}" if line else source
 
 
 def dotted(path: Path) -> str:

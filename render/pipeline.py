@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from render import build, default, emit, load, read, validate
-from render.errors import InvalidInput, Problem
+from render.errors import InvalidInput, Problem, where
 from render.model import CeleryApp, Document, Manifest
 from render.schema import Schema
 
@@ -78,7 +78,7 @@ def clashes(one: Base, owners: Owners) -> list[Problem]:
             kind, _, name = key
             message = f"{kind} {name} is in the app of {owner} too: choose another name"
             return [Problem(source, line, path, message)]
-        owners[key] = f"{source}:{line}"
+        owners[key] = where(source, line)
     return []
 
 

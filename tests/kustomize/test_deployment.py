@@ -11,7 +11,13 @@ from reconciler import cli
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = [*ROOT.glob("kustomize/base/deployment.yaml"), *ROOT.glob("kustomize/overlays/*/deployment.yaml")]
 OPTIONS = {option.envvar: option for option in cli.main.commands["run"].params}
-PAGES = ("Dockerfile", "kustomize/base/kustomization.yaml", "docs/gitops.md", "docs/operations.md")
+PAGES = (
+    "Dockerfile",
+    "docs/gitops.md",
+    "docs/operations.md",
+    "kustomize/argocd/plugin/kustomization.yaml",
+    "kustomize/base/kustomization.yaml",
+)
 
 
 def test_it_sets_options_there_are_to_values_they_take():
@@ -24,7 +30,7 @@ def test_it_sets_options_there_are_to_values_they_take():
 
 def test_its_version_is_this_one_wherever_it_is_named():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    names = re.compile(r"(?:celery-render:|name: celery-render\n +newTag: |ref=v|tag: v)(\d+\.\d+\.\d+)")
+    names = re.compile(r"(?:celery-render:|name: celery-render\n +newTag: |ref=v|rev: v|tag: v)(\d+\.\d+\.\d+)")
     named = {page: set(names.findall((ROOT / page).read_text())) for page in PAGES}
     assert named == {page: {version} for page in PAGES}
 

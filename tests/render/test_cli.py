@@ -123,6 +123,7 @@ def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
         pytest.param(["--check", "app.yaml"], id="check without a folder"),
         pytest.param(["--crd", "app.yaml"], id="two things at once"),
         pytest.param(["--crd", "--schema"], id="two printouts at once"),
+        pytest.param(["--function", "app.yaml"], id="a file for what reads standard input"),
         pytest.param(["--init", "shop", "-o", "out"], id="a folder for a printout"),
         pytest.param(["--nonsense"], id="an unknown option"),
         pytest.param(["app.yaml", "-o", ""], id="a folder without a name"),

@@ -3,6 +3,7 @@
 //	controlplane files DIR   the certificate and the configuration the parts share
 //	controlplane PART ARGS   one part, with the flags of its own
 //	controlplane kubectl …   the client
+//	controlplane kustomize build DIR   as kubectl has it, and with functions that are programs
 //
 // Every part is the project's own code, unchanged, so that a test is judged by what judges in production.
 // A part ends when its standard input does: see endWithParent.
@@ -25,6 +26,8 @@ import (
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	"sigs.k8s.io/kustomize/kustomize/v5/commands/build"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 	kwokconfig "sigs.k8s.io/kwok/pkg/config"
 	kwok "sigs.k8s.io/kwok/pkg/kwok/cmd"
 	kwoklog "sigs.k8s.io/kwok/pkg/log"
@@ -50,7 +53,7 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 {
-		return fmt.Errorf("usage: controlplane files DIR | kubectl … | PART ARGS")
+		return fmt.Errorf("usage: controlplane files DIR | kubectl … | kustomize build DIR | PART ARGS")
 	}
 	name := os.Args[1]
 	os.Args = os.Args[1:] // each part reads os.Args as if it were the program
@@ -59,6 +62,8 @@ func run() error {
 		return writeFiles(os.Args[1])
 	case "kubectl": // reads manifests from standard input and ends by itself
 		return cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand())
+	case "kustomize":
+		return kustomize().Execute()
 	}
 	part, known := parts[name]
 	if !known {
@@ -66,6 +71,15 @@ func run() error {
 	}
 	go endWithParent()
 	return part()
+}
+
+// kustomize is sigs.k8s.io/kustomize/kustomize/v5 with the one command that the tests need.
+func kustomize() *cobra.Command {
+	command := build.NewCmdBuild(filesys.MakeFsOnDisk(), build.MakeHelp("kustomize", "build"), os.Stdout)
+	build.AddFunctionAlphaEnablementFlags(command.Flags())
+	root := &cobra.Command{Use: "kustomize", SilenceErrors: true}
+	root.AddCommand(command)
+	return root
 }
 
 // endWithParent ends this process when its standard input is closed. The tests hold the other end of that pipe,
