@@ -49,9 +49,16 @@ REFUSED = (
         "{0} is a directive to the YAML reader, which kubectl does not take: remove the line",
     ),
 )
+NO_TAB = "a tab cannot stand here: use spaces"
+TAB = re.compile(" *\t")
 IN_PLAIN_WORDS = {
-    r"'\t' that cannot start": "a tab cannot stand here: use spaces",
-    "<document start>": "the document ended above: check the indentation",
+    "<document start>": "the document ended above: check the indentation, or begin another with ---",
+    # ruamel.yaml refuses what is YAML: https://yaml.org/spec/1.2.2/#8111-block-indentation-indicator
+    "more indented follow up line": "a block cannot begin with a line of spaces: remove them above",
+    "expected chomping or indentation": "after | or > comes a new line, or a space and a comment",
+    "undefined tag handle": "a tag cannot stand here: quote the value if it is text",
+    "ing a tag": "a tag cannot stand here: quote the value if it is text",
+    "ing an tag": "a tag cannot stand here: quote the value if it is text",
 }
 
 
@@ -117,7 +124,8 @@ class Reading:
     def __init__(self, chunk: str, source: str, above: int) -> None:
         self.source = source
         self.above = above
-        self.events = self.parsed(chunk)
+        self.chunk = chunk
+        self.events = self.parsed()
         self.lines: dict[Path, int] = {}
         self.plain: dict[Path, str] = {}
         self.problems: list[Problem] = []
@@ -148,12 +156,12 @@ class Reading:
             pass
         return data
 
-    def parsed(self, chunk: str) -> Iterator[Any]:
+    def parsed(self) -> Iterator[Any]:
         """Yield the parser's events. Raises InvalidInput where they end because the text is not YAML."""
         yaml = YAML(typ="safe", pure=True)
         yaml.version = (1, 1)
         try:
-            yield from yaml.parse(chunk)
+            yield from yaml.parse(self.chunk)
         except MarkedYAMLError as error:
             raise InvalidInput((self.syntax(error),)) from error
         except (ValueError, OverflowError) as error:  # from chr(), in ruamel's reading of "\U00110000"
@@ -166,6 +174,9 @@ class Reading:
         if error.problem and error.context and error.context_mark:
             message += f" {error.context} from line {self.above + error.context_mark.line + 1}"
         message = next((plain for words, plain in IN_PLAIN_WORDS.items() if words in message), message)
+        before, after = self.chunk[: mark.index].rstrip(" "), self.chunk[mark.index :]
+        if before.endswith("\t") or after.startswith("\t"):
+            message = NO_TAB
         return Problem(self.source, self.above + mark.line + 1, (), f"column {mark.column + 1}: {message}")
 
     def line(self, event: Event) -> int:
@@ -228,6 +239,8 @@ class Reading:
         text = str(event.value)
         try:
             if event.style is None:
+                if TAB.match(self.chunk, event.end_mark.index):  # `{a\t:b}` is two values to kubectl and one to others
+                    raise self.stop(event, path, NO_TAB)
                 return scalar.value(text)
             text.encode()
             if event.style in "|>" and text.lstrip("\n").startswith("\t"):

@@ -262,14 +262,34 @@ def test_documents_are_found_in_their_order(text):
             id="a tab for indentation",
         ),
         pytest.param(
+            "a: {b\t:c}\n---\nd: [e \t, 1]\n---\na:\tb\n---\na: !x!y z\n",
+            [
+                "app.yaml:1: a: a tab cannot stand here: use spaces",
+                "app.yaml:3: d[0]: a tab cannot stand here: use spaces",
+                "app.yaml:5: column 3: a tab cannot stand here: use spaces",
+                "app.yaml:7: column 4: a tag cannot stand here: quote the value if it is text",
+            ],
+            id="tabs between words, and a tag nobody knows",
+        ),
+        pytest.param(
             "a: b: c\n---\n  a: 1\nb: 2\n---\nc: @\n---\nd: *e\n",
             [
                 "app.yaml:1: column 5: mapping values are not allowed here",
-                "app.yaml:4: column 1: the document ended above: check the indentation",
+                "app.yaml:4: column 1: the document ended above: check the indentation, or begin another with ---",
                 "app.yaml:6: column 4: found character '@' that cannot start any token",
                 "app.yaml:8: d: *e is an alias: write the value out",
             ],
             id="syntax errors, each in a document of its own",
+        ),
+        pytest.param(
+            'a:\n  b: |\n \n  c: 1\n---\na: |# b\n---\na: !"b"\n---\na: !.!b\n',
+            [
+                "app.yaml:4: column 3: a block cannot begin with a line of spaces: remove them above",
+                "app.yaml:6: column 5: after | or > comes a new line, or a space and a comment",
+                "app.yaml:8: column 5: a tag cannot stand here: quote the value if it is text",
+                "app.yaml:10: column 5: a tag cannot stand here: quote the value if it is text",
+            ],
+            id="what kubectl reads and ruamel.yaml does not",
         ),
         pytest.param(
             "a: *b\nc: 'd\n",
