@@ -33,10 +33,14 @@ MAX_DEPTH = 64
 
 SEPARATOR = re.compile(r"^---.*\n?", re.MULTILINE)
 ANCHOR = re.compile(r"[\w-]+", re.ASCII)
+LOST = re.compile("[\x7f-\x9f\ufffe\uffff]")
+"""kustomize writes them as they are, then reads another text (NEL) or nothing."""
+NOT_KEPT = "the character {0!a} does not survive kustomize: remove it"
 REFUSED = (
-    # Control characters, and what only some readers take for a line break or a mark: CR, NEL, LS, PS, BOM.
+    (LOST, NOT_KEPT),
+    # Control characters, and what only some readers take for a line break or a mark: CR, LS, PS, BOM.
     (
-        re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"),
+        re.compile("[\x00-\x08\x0b-\x1f\u2028\u2029\ud800-\udfff\ufeff]"),
         "the character {0!a} cannot stand as it is: write this escape in double quotes",
     ),
     # kubectl cuts a file apart at each line that begins like this, whatever it is part of, before it reads YAML.
@@ -243,6 +247,8 @@ class Reading:
                     raise self.stop(event, path, NO_TAB)
                 return scalar.value(text)
             text.encode()
+            if lost := LOST.search(text):
+                self.problem(event, path, NOT_KEPT.format(lost[0]))
             if event.style in "|>" and text.lstrip("\n").startswith("\t"):
                 self.problem(event, path, "begins with a tab: kubectl takes it for indentation")
         except UnicodeEncodeError:  # "\ud83d\ude00": one character to JSON, an error or two halves to YAML

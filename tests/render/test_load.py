@@ -168,7 +168,16 @@ def test_documents_are_found_in_their_order(text):
                 [f"app.yaml:2: the character {character!a} cannot stand as it is: write this escape in double quotes"],
                 id=f"the character {character!a}",
             )
-            for character in ["\x00", "\x07", "\r", "\x7f", "\x85", "\u2028", "\u2029", "\ufeff", "\uffff"]
+            for character in ["\x00", "\x07", "\r", "\u2028", "\u2029", "\ufeff"]
+        ),
+        *(
+            pytest.param(
+                f"a: {text}\n",
+                [f"app.yaml:1: {path}the character {character!a} does not survive kustomize: remove it"],
+                id=f"the character {character!a}{' escaped' if path else ''}",
+            )
+            for character in ["\x7f", "\x85", "\x9f", "\ufffe", "\uffff"]
+            for path, text in [("", character), ("a: ", f'"\\u{ord(character):04x}"')]
         ),
         pytest.param(
             "%YAML 1.1\n---\na: 1\n--- b: 1\n",
