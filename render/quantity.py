@@ -5,6 +5,7 @@ from functools import lru_cache
 
 NANOS = 10**9
 """The unit of every calculation here: no quantity is finer."""
+MILLI = 10**6
 MAX = 2**63 - 1
 
 _QUANTITY = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:([KMGTPE]i)|([numkMGTPE]?)|[eE]([+-]?\d{1,2}))", re.ASCII)
@@ -18,7 +19,16 @@ def canonical(value: str | int) -> str:
 
     A desired object with any other spelling differs from the live one for ever.
     """
+    return _spelled(*_parsed(value))
+
+
+def requested(value: str | int) -> str:
+    """Return the quantity as the API server stores it in requests and limits: canonical, in whole thousandths."""
     nanos, notation = _parsed(value)
+    return _spelled(-(-abs(nanos) // MILLI) * MILLI * (1 if nanos >= 0 else -1), notation)
+
+
+def _spelled(nanos: int, notation: str) -> str:
     if nanos == 0:
         return "0"
     whole, rest = divmod(nanos, NANOS)
@@ -43,7 +53,7 @@ def kibibytes(value: str | int) -> int:
 def milli(value: str | int) -> int:
     """Return the quantity in thousandths, rounded away from zero, as `Quantity.MilliValue`."""
     nanos, _ = _parsed(value)
-    return min(-(-abs(nanos) // 10**6), MAX) * (1 if nanos >= 0 else -1)
+    return min(-(-abs(nanos) // MILLI), MAX) * (1 if nanos >= 0 else -1)
 
 
 def _parsed(value: str | int) -> tuple[int, str]:

@@ -1,6 +1,6 @@
 """What all Deployments share: metadata, and the pod with safe defaults and the user's fields over them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from render import naming, quantity
@@ -80,7 +80,7 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     }
     annotations = {"annotations": dict(spec["podAnnotations"])} if spec.get("podAnnotations") else {}
     labels = {**spec.get("podLabels", {}), **naming.pod_labels(app.name, component.name)}
-    return {"metadata": {"labels": labels, **annotations}, "spec": canonical(pod, QUANTITIES)}
+    return {"metadata": {"labels": labels, **annotations}, "spec": canonical(pod, QUANTITIES, quantity.requested)}
 
 
 def environment(app: CeleryApp) -> list[Manifest]:
@@ -98,16 +98,19 @@ def from_secret(name: str, source: Mapping[str, Any]) -> Manifest:
     return {"name": name, "valueFrom": {"secretKeyRef": source["secretKeyRef"]}}
 
 
-def canonical(value: Any, paths: Iterable[tuple[str, ...]] = ()) -> Any:
+def canonical(
+    value: Any, paths: Iterable[tuple[str, ...]] = (), spelled: Callable[[str | int], str] = quantity.canonical
+) -> Any:
     """Return a copy that shares nothing, with the quantities at the paths as the API server writes them."""
     inside = [path for path in paths if path]
     if isinstance(value, dict):
         return {
-            key: canonical(item, [path[1:] for path in inside if path[0] in (key, "*")]) for key, item in value.items()
+            key: canonical(item, [path[1:] for path in inside if path[0] in (key, "*")], spelled)
+            for key, item in value.items()
         }
     if isinstance(value, list):
-        return [canonical(item, [path[1:] for path in inside if path[0] == "*"]) for item in value]
-    return quantity.canonical(value) if () in paths else value
+        return [canonical(item, [path[1:] for path in inside if path[0] == "*"], spelled) for item in value]
+    return spelled(value) if () in paths else value
 
 
 def _container(app: CeleryApp, spec: Mapping[str, Any], container: Manifest, ours: list[Volume]) -> Manifest:

@@ -38,7 +38,7 @@ def _claim(app: CeleryApp, component: Component, storage: Storage) -> Manifest:
         "metadata": pod.metadata(app, component.name),
         "spec": {
             "accessModes": [storage["accessMode"]],
-            "resources": {"requests": {"storage": quantity.canonical(storage["size"])}},
+            "resources": {"requests": {"storage": quantity.requested(storage["size"])}},
             **storage_class,
         },
     }

@@ -176,3 +176,34 @@ def _flow(dice: Random, depth: int) -> str:
 
 def _between(dice: Random, margin: str) -> str:
     return dice.choice(["", "", "", "", "", "# c\n", f"{margin}# c\n", "\n", " \n", "#\n"])
+
+
+ODD_CHARACTERS = (
+    *("\x00", "\x07", "\x1b", "\x7f", "\x85", "\xa0", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff", "\U0001ffff"),
+    *("\r", "\r\n", "\n", "\n\n", "\t", " ", "  ", *"-:?#&*!|>'\"%@`[]{},~\\/=<$", "---\n", "...\n", "{{ x }}", "$(X)"),
+)
+
+
+def string(dice: Random) -> str:
+    """Return text of any kind: what looks like something else, odd characters, several lines, very long."""
+    kind = dice.random()
+    if kind < 0.4:
+        return scalar(dice)
+    if kind < 0.8:
+        parts = dice.choices(LOOKALIKES + WORDS + ODD_CHARACTERS * 2, k=dice.randint(1, 8))
+        return "".join(parts)
+    if kind < 0.98:
+        codes = [dice.choice([dice.randrange(0x100), dice.randrange(0xD800), dice.randrange(0xE000, 0x110000)])]
+        return "".join(map(chr, codes + [dice.randrange(0xD800) for _ in range(dice.randint(0, 5))]))
+    return dice.choice(WORDS + ODD_CHARACTERS) * dice.randint(100, 2000)
+
+
+def quantity(dice: Random) -> str:
+    """Return a quantity that is not negative."""
+    digits = "".join(dice.choices("0123456789", k=dice.choice([1, 2, 3, 4, 4, 7, 12, 19])))
+    if dice.random() < 0.4:
+        digits += "0" * dice.choice([0, 3, 6])
+    point = dice.randint(0, len(digits)) if dice.random() < 0.4 else None
+    number = digits if point is None else f"{digits[:point]}.{digits[point:]}"
+    suffix = dice.choice(["", "", *"numkMGTPE", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "E-2", "e+06", "e1", "e-9"])
+    return dice.choice(["", "", "", "+"]) + number + suffix

@@ -82,6 +82,14 @@ def test_an_integer_is_a_quantity_too():
     assert [quantity.canonical(number) for number in (0, 2, 1500, -3000)] == ["0", "2", "1500", "-3k"]
 
 
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [("100u", "1m"), ("1091e-9", "1e-3"), ("0.0001Ki", "103m"), ("1.5", "1500m"), ("1024Mi", "1Gi"), ("-1u", "-1m")],
+)
+def test_a_request_is_stored_in_whole_thousandths(written, stored):
+    assert quantity.requested(written) == stored
+
+
 def test_the_zeros_of_1000e_are_kept_where_go_loses_them():
     assert quantity.canonical("1000E") == "1000E"
 
