@@ -231,7 +231,7 @@ class Reading:
         if not isinstance(event, ScalarEvent):
             raise self.stop(event, path, "has a key that is not text")
         self.bare(event, path)
-        if event.value == "<<" and event.style is None:
+        if event.value == "<<":  # kustomize drops it in quotes too
             self.problem(event, path, "<< is a merge key: write the fields out")
         key = self.scalar(event, path)
         if not isinstance(key, str):

@@ -112,7 +112,12 @@ def test_a_plain_scalar_is_read_as_kubectl_reads_it(plain, value):
 @pytest.mark.parametrize("quote", ["'", '"'])
 @pytest.mark.parametrize("text", ["yes", "017", "1e3", "~", "", ".inf", "<<", "2024-01-01"])
 def test_what_is_quoted_is_text(quote, text):
-    assert data(f"{quote}{text}{quote}: {quote}{text}{quote}") == ({text: text},)
+    assert data(f"a: {quote}{text}{quote}") == ({"a": text},)
+    assert text == "<<" or data(f"{quote}{text}{quote}: a") == ({text: "a"},)
+
+
+def test_a_merge_key_in_quotes_is_refused_since_kustomize_drops_it():
+    assert problems("'<<': a\n") == ["app.yaml:1: << is a merge key: write the fields out"]
 
 
 @pytest.mark.parametrize(
