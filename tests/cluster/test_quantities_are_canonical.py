@@ -1,6 +1,6 @@
 """Quantities are written as the API server answers them, so that a live object equals its base."""
 
-import fuzz
+import chance
 import written_text
 
 from render import quantity
@@ -23,8 +23,8 @@ def asked(cluster, sizes):
 
 
 def test_a_quantity_is_canonical_to_the_api_server(cluster):
-    dice = fuzz.dice()
-    generated = [written_text.quantity(dice) for _ in range(fuzz.count(3000))]
+    dice = chance.dice()
+    generated = [written_text.quantity(dice) for _ in range(chance.count(3000))]
     written = [each for each in generated if not quantity.requested(each).endswith("000E")]  # Go loses their zeros
     for start in range(0, len(written), BATCH):
         batch = written[start : start + BATCH]

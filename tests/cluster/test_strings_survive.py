@@ -1,12 +1,12 @@
 """Every string that a base may hold is the same string to kubectl, and to kubectl after kustomize has written it anew.
 
-What PyYAML and ruamel.yaml read is shown in tests/render/test_emit.py. FUZZ_N and FUZZ_SEED are those of fuzz.py.
+What PyYAML and ruamel.yaml read is shown in tests/render/test_emit.py. FUZZ_N and FUZZ_SEED are those of chance.py.
 """
 
 import re
 
 import as_kubectl
-import fuzz
+import chance
 import written_text
 
 from render import emit, load
@@ -20,8 +20,8 @@ TAB_FIRST = re.compile(r"\s*\t")
 
 
 def test_a_string_is_the_same_to_kubectl_and_to_kustomize(cluster, tmp_path):
-    dice = fuzz.dice()
-    strings = [load.LOST.sub("", written_text.string(dice)) for _ in range(fuzz.count(3000))]
+    dice = chance.dice()
+    strings = [load.LOST.sub("", written_text.string(dice)) for _ in range(chance.count(3000))]
     batches = [strings[start : start + BATCH] for start in range(0, len(strings), BATCH)]
     manifests = [manifest(number, batch) for number, batch in enumerate(batches)]
     for name, text in emit.files(manifests).items():

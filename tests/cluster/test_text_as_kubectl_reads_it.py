@@ -1,6 +1,6 @@
 """YAML is read as kubectl reads it, or refused in words that say what to write: never taken for another value.
 
-kubectl is the oracle, by the text: no value is written down here. FUZZ_N and FUZZ_SEED are those of fuzz.py.
+kubectl is the oracle, by the text: no value is written down here. FUZZ_N and FUZZ_SEED are those of chance.py.
 """
 
 import json
@@ -8,7 +8,7 @@ import re
 from collections import Counter
 
 import as_kubectl
-import fuzz
+import chance
 import pytest
 import written_text
 
@@ -177,11 +177,11 @@ def test_a_text_is_read_as_kubectl_reads_it_or_refused_for_a_reason(name, readin
 
 @pytest.mark.parametrize("kind", ["scalars", "documents"])
 def test_no_generated_text_is_taken_for_another_value(kind, binary, tmp_path):
-    dice = fuzz.dice()
+    dice = chance.dice()
     if kind == "scalars":
-        texts = [f"{HEAD}a: {written_text.scalar(dice)}\n".encode() for _ in range(fuzz.count(1500))]
+        texts = [f"{HEAD}a: {written_text.scalar(dice)}\n".encode() for _ in range(chance.count(1500))]
     else:
-        texts = [written_text.document(dice).encode() for _ in range(fuzz.count(1000))]
+        texts = [written_text.document(dice).encode() for _ in range(chance.count(1000))]
     verdicts = [verdict(*pair) for pair in zip(texts, as_kubectl.reads(binary, texts, tmp_path / kind), strict=True)]
     known = {SAME, NEITHER, *JSON_ALONE, *STRICTER}
     assert [each for each in verdicts if not known.issuperset(each.split(", "))] == []
