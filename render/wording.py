@@ -29,6 +29,10 @@ PATTERNS = {
         "must be a class such as django_celery_beat.schedulers:DatabaseScheduler"
     ),
     "^[a-z]([-a-z0-9]*[a-z0-9])?$": "must be lower-case letters, digits and dashes and begin with a letter",
+    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
+        "must be lower-case letters, digits and dashes and begin with a letter"
+    ),
+    "^([^/]*/)?[^/]+$": "must be a version or group/version",
     "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$": "must be lower-case letters, digits and dashes",
     "^[A-Za-z0-9_.:/@#{}+~-]+$": "must be letters, digits and . _ : / @ # { } + ~ - (one queue, no comma)",
     "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$": "must be a path such as flower or tools/flower, without a slash at its ends",
@@ -41,6 +45,7 @@ PATTERNS = {
     ),
 }
 QUANTITY = "[KMGTPE]i"
+ASCII_BEFORE_DASH = "[\\x00-\\x7f]-"
 LABEL = "[-A-Za-z0-9_.]{0,61}"
 ONE_LINE = 80
 
@@ -63,6 +68,8 @@ def wanted(pattern: str) -> str:
     """Return in words what the pattern asks for."""
     if QUANTITY in pattern:
         return "must be a quantity such as 500m, 1.5 or 256Mi"
+    if ASCII_BEFORE_DASH in pattern:
+        return "must be lower-case letters, digits, dashes and dots"
     if LABEL in pattern:
         return "must be letters, digits and - _ . (63 at most)" + (", one prefix/ before it" if "/" in pattern else "")
     return PATTERNS.get(pattern, f"must match {pattern}")

@@ -99,6 +99,21 @@ def test_a_document_that_is_no_celeryapp_has_one_problem(head, message):
             id="labels",
         ),
         pytest.param(
+            "{name: shop, generateName: Shop-}",
+            ['metadata.generateName: must be lower-case letters, digits, dashes and dots, is "Shop-"'],
+            id="a prefix for names",
+        ),
+        pytest.param(
+            "{name: shop, ownerReferences: [{apiVersion: a/b/c, kind: A, name: a, uid: a}]}",
+            ['metadata.ownerReferences[0].apiVersion: must be a version or group/version, is "a/b/c"'],
+            id="an owner of no version",
+        ),
+        pytest.param(
+            "{name: shop, managedFields: [{manager: kubectl, fieldsV1: {f:spec: {}}, times: 1}]}",
+            ['metadata.managedFields[0].times: unknown field; did you mean "time"?'],
+            id="managers have no other fields",
+        ),
+        pytest.param(
             "{name: shop, uid: x, creationTimestamp: null, annotations: {Example.com/note: any text}}",
             [],
             id="what the API server writes there",
@@ -275,6 +290,7 @@ def test_every_problem_is_found_at_once_and_stands_at_its_line():
           scaling: {maxReplicas: 2}
     """
     assert problems(text) == [
+        'app.yaml:4: metadata.name: must be lower-case letters, digits and dashes and begin with a letter, is "Shop"',
         "app.yaml:5: spec.app: is required",
         "app.yaml:7: spec.broker: set one of url and urlFrom",
         'app.yaml:10: spec.workers[0].concurency: unknown field; did you mean "concurrency"?',
