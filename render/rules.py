@@ -24,11 +24,16 @@ class Node(NamedTuple):
     rules: list[Json]
 
 
-def broken(data: Any, structural: Json, blocked: Collection[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield the place and the message of every rule that does not hold; none for the blocked places."""
+def broken(
+    data: Any, structural: Json, blocked: Collection[Path] = (), faulty: Collection[Path] = ()
+) -> Iterator[tuple[Path, str]]:
+    """Yield the place and the message of every rule that does not hold.
+
+    Rules of the blocked places are not asked; one of the faulty places that finds no answer says nothing new.
+    """
     for node in _nodes(data, structural, ()):
         if node.path not in blocked:
-            yield from _broken(node)
+            yield from _broken(node, is_faulty=node.path in faulty)
 
 
 def _nodes(value: Any, schema: Json, path: Path) -> Iterator[Node]:
@@ -45,7 +50,7 @@ def _nodes(value: Any, schema: Json, path: Path) -> Iterator[Node]:
             yield from _nodes(inner, schema.get("items", {}), (*path, index))
 
 
-def _broken(node: Node) -> Iterator[tuple[Path, str]]:
+def _broken(node: Node, *, is_faulty: bool) -> Iterator[tuple[Path, str]]:
     activation = _ENVIRONMENT.Activation({"self": node.value})
     for rule in node.rules:
         if re.search(r"\boldSelf\b", rule["rule"]):
@@ -55,7 +60,8 @@ def _broken(node: Node) -> Iterator[tuple[Path, str]]:
         try:
             result = expression.eval(activation)
         except RuntimeError:  # over 10,000 steps; the API server has such a limit too, only not the same
-            yield path, f"there is too much here to check this rule: {_fixed_message(rule)}"
+            if not is_faulty:
+                yield path, f"there is too much here to check this rule: {_fixed_message(rule)}"
         else:
             if result.type() != cel.Type.BOOL or not result.value():
                 yield path, _message(rule, activation)

@@ -1,5 +1,6 @@
 """Every problem of a CeleryApp, as the API server would find them, each with what to write instead. Pure."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -9,7 +10,8 @@ from render.errors import Path, Problem, dotted
 from render.model import Document
 from render.schema import Schema
 
-Found = dict[Path, str]
+BLOCKING = {"type", "required", "enum", "maxLength", "maxItems", "maxProperties"}
+"""What is wrong by these the API server has mended before it asks a rule; a number or a pattern does not keep it."""
 
 RULES_SEE: set[Path] = {("metadata",), ("metadata", "name")}
 
@@ -18,9 +20,15 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
     """Return every problem of the document's data, defaults filled in, by line."""
     if misfit := _identity(document, schema):
         return [misfit]
-    wrong, unknown = _structural(document, data, schema)
-    broken = rules.broken(_for_rules(data), schema.structural, _blocked(wrong))
-    found = (*wrong.items(), *unknown.items(), *broken)
+    faults = [fault for fault in structure.errors(data, schema.structural) if _counts(fault)]
+    wrong = [fault for fault in faults if fault.validator != structure.UNKNOWN]
+    blocked, faulty = _above(fault for fault in wrong if fault.validator in BLOCKING), _above(wrong)
+    messages: dict[Path, str] = {}
+    for fault in faults:
+        path: Path = tuple(fault.absolute_path)
+        messages.setdefault(path, _message(fault, path, document))
+    broken = rules.broken(_for_rules(data), schema.structural, blocked, faulty)
+    found = (*messages.items(), *(each for each in broken if each[0] not in messages))
     return sorted(
         (Problem(document.source, document.line(path), path, message) for path, message in found),
         key=lambda problem: (problem.line, dotted(problem.path)),
@@ -38,17 +46,9 @@ def _identity(document: Document, schema: Schema) -> Problem | None:
     return Problem(document.source, document.line(("kind",)), (), message)
 
 
-def _structural(document: Document, data: dict[str, Any], schema: Schema) -> tuple[Found, Found]:
-    """Return what is wrong with the values, one problem for each place, and which fields are unknown."""
-    wrong: Found = {}
-    unknown: Found = {}
-    for error in structure.errors(data, schema.structural):
-        path: Path = tuple(error.absolute_path)
-        if error.validator == structure.UNKNOWN:
-            unknown[path] = error.message
-        elif path[:1] != ("status",):  # the API server forgets a status that comes with the spec
-            wrong.setdefault(path, _message(error, path, document))
-    return wrong, unknown
+def _counts(fault: ValidationError) -> bool:
+    """Say whether it is one: the API server forgets a status that comes with the spec, if it knows the fields."""
+    return fault.absolute_path[0] != "status" or fault.validator == structure.UNKNOWN
 
 
 def _message(error: ValidationError, path: Path, document: Document) -> str:
@@ -60,9 +60,10 @@ def _message(error: ValidationError, path: Path, document: Document) -> str:
     return error.message
 
 
-def _blocked(wrong: Found) -> set[Path]:
-    """Return the places whose rules cannot be asked: their value, or part of it, is not what the rules expect."""
-    seen = (path for path in wrong if path[:1] != ("metadata",) or path in RULES_SEE)
+def _above(faults: Iterable[ValidationError]) -> set[Path]:
+    """Return the places of what is wrong and all that they are in, as far as rules see them."""
+    paths = (tuple(fault.absolute_path) for fault in faults)
+    seen = (path for path in paths if path[:1] != ("metadata",) or path in RULES_SEE)
     return {path[:length] for path in seen for length in range(len(path) + 1)}
 
 
