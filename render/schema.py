@@ -32,6 +32,19 @@ _OWNER: Json = {
         "apiVersion": {"type": "string", "minLength": 1, "pattern": "^([^/]*/)?[^/]+$"},
         **{key: {"type": "boolean"} for key in ("blockOwnerDeletion", "controller")},
     },
+    "x-kubernetes-validations": [
+        {"rule": "self.apiVersion != 'v1' || self.kind != 'Event'", "message": "an Event cannot own anything"},
+    ],
+}
+_OWNERS: Json = {
+    "type": "array",
+    "items": _OWNER,
+    "x-kubernetes-validations": [
+        {
+            "rule": "self.filter(owner, has(owner.controller) && owner.controller).size() <= 1",
+            "message": "may hold one with controller: true",
+        },
+    ],
 }
 _MANAGER: Json = {
     "type": "object",
@@ -78,14 +91,23 @@ METADATA: Json = {
         "creationTimestamp": _TIME,
         "deletionGracePeriodSeconds": {"type": "integer", "format": "int64"},
         "deletionTimestamp": _TIME,
-        "generateName": {"type": "string", "pattern": f"^{_PREFIX}$"},
+        "generateName": {"type": "string", "pattern": f"^(?=.{{0,253}}-?$){_PREFIX}$"},
         "generation": {"type": "integer", "format": "int64"},
         "managedFields": {"type": "array", "items": _MANAGER},
-        "ownerReferences": {"type": "array", "items": _OWNER},
+        "ownerReferences": _OWNERS,
         "resourceVersion": {"type": "string"},
         "selfLink": {"type": "string"},
         "uid": {"type": "string"},
-        "finalizers": {"type": "array", "items": {"type": "string", "pattern": _QUALIFIED}},
+        "finalizers": {
+            "type": "array",
+            "items": {"type": "string", "pattern": _QUALIFIED},
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!('orphan' in self && 'foregroundDeletion' in self)",
+                    "message": "orphan and foregroundDeletion exclude each other",
+                },
+            ],
+        },
     },
 }
 """The CRD may not say it: metadata is every object's, and the API server's own code judges it."""

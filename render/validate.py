@@ -13,7 +13,8 @@ from render.schema import Schema
 BLOCKING = {"type", "required", "enum", "maxLength", "maxItems", "maxProperties"}
 """What is wrong by these the API server has mended before it asks a rule; a number or a pattern does not keep it."""
 
-RULES_SEE: set[Path] = {("metadata",), ("metadata", "name")}
+RULES_SEE = {"name", "finalizers", "ownerReferences"}
+"""What of the metadata there are rules about: the CRD's see the name, the API server's own the rest."""
 
 
 def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[Problem]:
@@ -63,12 +64,12 @@ def _message(error: ValidationError, path: Path, document: Document) -> str:
 def _above(faults: Iterable[ValidationError]) -> set[Path]:
     """Return the places of what is wrong and all that they are in, as far as rules see them."""
     paths = (tuple(fault.absolute_path) for fault in faults)
-    seen = (path for path in paths if path[:1] != ("metadata",) or path in RULES_SEE)
+    seen = (path for path in paths if path[0] != "metadata" or RULES_SEE.issuperset(path[1:2]))
     return {path[:length] for path in seen for length in range(len(path) + 1)}
 
 
 def _for_rules(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data as rules see it: of the metadata only the name, and no status."""
-    metadata = data.get("metadata")
-    name = {"name": metadata["name"]} if isinstance(metadata, dict) and "name" in metadata else {}
-    return {key: value for key, value in data.items() if key != "status"} | {"metadata": name}
+    """Return the data as rules see it: only some of the metadata, and no status."""
+    given = data.get("metadata")
+    metadata = {key: given[key] for key in RULES_SEE & given.keys()} if isinstance(given, dict) else {}
+    return {key: value for key, value in data.items() if key != "status"} | {"metadata": metadata}

@@ -104,9 +104,29 @@ def test_a_document_that_is_no_celeryapp_has_one_problem(head, message):
             id="a prefix for names",
         ),
         pytest.param(
+            f"{{name: shop, generateName: {'a' * 254}}}",
+            [f'metadata.generateName: must be lower-case letters, digits, dashes and dots, is "{"a" * 78}…'],
+            id="a prefix that is too long",
+        ),
+        pytest.param(f"{{name: shop, generateName: {'a' * 253}-}}", [], id="one that is not, since the dash may go"),
+        pytest.param(
             "{name: shop, ownerReferences: [{apiVersion: a/b/c, kind: A, name: a, uid: a}]}",
             ['metadata.ownerReferences[0].apiVersion: must be a version or group/version, is "a/b/c"'],
             id="an owner of no version",
+        ),
+        pytest.param(
+            "{name: shop, ownerReferences: [{apiVersion: v1, kind: Event, name: a, uid: a, controller: true},"
+            " {apiVersion: v1, kind: Pod, name: a, uid: b, controller: true}]}",
+            [
+                "metadata.ownerReferences: may hold one with controller: true",
+                "metadata.ownerReferences[0]: an Event cannot own anything",
+            ],
+            id="owners that cannot be",
+        ),
+        pytest.param(
+            "{name: shop, finalizers: [orphan, foregroundDeletion]}",
+            ["metadata.finalizers: orphan and foregroundDeletion exclude each other"],
+            id="finalizers that exclude each other",
         ),
         pytest.param(
             "{name: shop, managedFields: [{manager: kubectl, fieldsV1: {f:spec: {}}, times: 1}]}",
