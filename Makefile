@@ -4,13 +4,14 @@
 PYTHON ?= python3
 APP    ?= examples/shop/app.yaml
 OUT    ?= out
+N      ?= 50000
 
 bin    := .venv/bin
 run    := .venv/.run
 test   := .venv/.test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast demo crd golden bench clean
+.PHONY: help run test lint fast fuzz demo crd golden bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ test: $(test) lint ## lint, then every test, those on a real Kubernetes API serv
 
 fast: $(test) ## the tests that need no control plane
 	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster
+
+fuzz: $(test) ## judge N (default: 50000) documents beside the API server; FUZZ_SEED repeats a run
+	$(bin)/python tests/cluster/fuzz.py $(N)
 
 lint: $(test) ## ruff, mypy, import contracts
 	$(bin)/ruff check

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -59,11 +59,23 @@ class Cluster:
         self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: Any
     ) -> Response:
         """Return the server's answer, whatever its status."""
+        with self.connection() as request:
+            return request(method, path, body, content_type=content_type, **query)
+
+    @contextmanager
+    def connection(self) -> Iterator[Callable[..., Response]]:
+        """Yield `request` for one thread that has much to ask: over one connection, which stays open."""
         with closing(self._connect()) as connection:
-            answer = self._send(connection, method, _url(path, query), body, content_type)
-            text = answer.read().decode()
-            body = json.loads(text) if answer.headers.get_content_type() == "application/json" else text
-            return Response(answer.status, body, tuple(answer.headers.get_all("Warning") or ()))
+
+            def request(
+                method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: Any
+            ) -> Response:
+                answer = self._send(connection, method, _url(path, query), body, content_type)
+                text = answer.read().decode()
+                body = json.loads(text) if answer.headers.get_content_type() == "application/json" else text
+                return Response(answer.status, body, tuple(answer.headers.get_all("Warning") or ()))
+
+            yield request
 
     def watch(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Yield every change under the path as the server tells it, for a minute."""

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import build
@@ -69,15 +68,8 @@ def keda_crds(plane):
 def _installed(plane, path):
     crds = list(yaml.load_all(path.read_text(), yaml.CSafeLoader))  # a tenth of the pure Python loader's time
     for crd in crds:
-        plane.apply(crd).accepted()
-        plane.wait_until(partial(_is_served, plane, crd["spec"]))
+        control_plane.install(plane, crd)
     return crds
-
-
-def _is_served(plane, crd):
-    """Say whether discovery tells of the resource, which it does a moment after it is established."""
-    group = plane.request("GET", f"/apis/{crd['group']}/{crd['versions'][0]['name']}")
-    return crd["names"]["plural"] in str(group.body)
 
 
 @pytest.fixture

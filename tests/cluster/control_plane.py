@@ -64,6 +64,14 @@ def running(binary: Path, folder: Path, *, metric_resolution_seconds: int = 1) -
         yield cluster
 
 
+def install(cluster: Cluster, crd: dict[str, Any]) -> None:
+    """Install a CustomResourceDefinition, and wait until its objects can be written."""
+    cluster.apply(crd).accepted()
+    group = f"/apis/{crd['spec']['group']}/{crd['spec']['versions'][0]['name']}"
+    # Discovery tells of a resource a moment after it is established.
+    cluster.wait_until(lambda: crd["spec"]["names"]["plural"] in str(cluster.request("GET", group).body))
+
+
 @contextmanager
 def _started(binary: Path, folder: Path, name: str, flags: list[str]) -> Iterator[Part]:
     log = folder / f"{name}.log"

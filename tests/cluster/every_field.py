@@ -12,7 +12,8 @@ Place = tuple[str | int, ...]
 
 HERE = Path(__file__).parent
 CRD = yaml.load((HERE.parents[1] / "crds/celeryapps.yaml").read_text(), yaml.CSafeLoader)
-SPEC = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+ROOT = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+SPEC = ROOT["properties"]["spec"]
 GROUP = SPEC["properties"]["workers"]["items"]
 GROUPS_IN_AN_APP = 30
 

@@ -1,0 +1,151 @@
+"""Ask the API server and celery-render about many documents; the two must agree on every one. For `make fuzz`."""
+
+import argparse
+import multiprocessing
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import build
+import control_plane
+import documents
+import every_rule
+import verdicts
+import yaml
+from cluster import Cluster
+
+from render import build as rendering
+from render import schema
+from render.model import Document
+
+Json = dict[str, Any]
+
+BATCH = 250
+SHOWN = 20
+CRD = documents.ROOT / "crds/celeryapps.yaml"
+
+
+@dataclass
+class Tally:
+    """What was reached, and where the two differed."""
+
+    stages: Counter[str] = field(default_factory=Counter)
+    accepted: set[tuple[str, ...]] = field(default_factory=set)
+    """Fields of documents that the server accepts."""
+    refused: set[tuple[str, ...]] = field(default_factory=set)
+    held: set[every_rule.Rule] = field(default_factory=set)
+    """Rules of which the server accepts a document that they are about."""
+    broken: set[every_rule.Rule] = field(default_factory=set)
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        self.stages += other.stages
+        self.accepted |= other.accepted
+        self.refused |= other.refused
+        self.held |= other.held
+        self.broken |= other.broken
+        self.differences += other.differences
+
+    def note(self, app: Json, said: verdicts.Answer) -> None:
+        self.stages[said.stage] += 1
+        (self.refused if said.stored is None else self.accepted).update(documents.fields(app))
+        self.broken |= said.broken
+        self.held |= set(documents.rules_about(said.stored)) if said.stored else set()
+
+    def table(self) -> str:
+        fields, rules = set(documents.places()), set(verdicts.RULES)
+        rows = {
+            "documents": self.stages.total(),
+            **{stage: self.stages[stage] for stage in verdicts.STAGES},
+            f"fields, of {len(fields)}, in documents accepted": len(fields & self.accepted),
+            f"fields, of {len(fields)}, in documents refused": len(fields & self.refused),
+            f"rules, of {len(rules)}, that held": len(rules & self.held),
+            f"rules, of {len(rules)}, that were broken": len(rules & self.broken),
+            "differences": len(self.differences),
+        }
+        return "\n".join(f"{name:44}{count:>8}" for name, count in rows.items())
+
+
+class Case(NamedTuple):
+    """A document, how it is read, and what the server says of it."""
+
+    number: int
+    app: Json
+    read: Document
+    said: verdicts.Answer
+
+
+def cases(cluster: Cluster, seed: int, numbers: Iterable[int]) -> list[Case]:
+    """Return the documents of these numbers, judged by the server."""
+    numbers = list(numbers)
+    apps = [documents.document(seed, number) for number in numbers]
+    return list(map(Case, numbers, apps, map(verdicts.read, apps), verdicts.answers(cluster, apps)))
+
+
+def judged(cluster: Cluster, seed: int, found: Iterable[Case]) -> Tally:
+    """Return what came of the documents."""
+    tally = Tally()
+    for case in found:
+        tally.note(case.app, case.said)
+        if verdicts.difference(case.said, ours(case.read)):
+            tally.differences.append(report(cluster, case.app, f"document {case.number} of FUZZ_SEED={seed}"))
+    return tally
+
+
+def batch(cluster: Cluster, seed: int, numbers: Iterable[int]) -> Tally:
+    return judged(cluster, seed, cases(cluster, seed, numbers))
+
+
+def ours(document: Document) -> verdicts.Verdict:
+    """Return celery-render's verdict; what it accepts it must be able to render."""
+    verdict = verdicts.verdict(document, schema.load())
+    if verdict.app:
+        rendering.children(verdict.app)
+    return verdict
+
+
+def report(cluster: Cluster, app: Json, name: str) -> str:
+    """Say in what the two differ on a document, which is made as small as it can be."""
+
+    def differs(candidate: Json) -> str:
+        [said] = verdicts.answers(cluster, [candidate])
+        return verdicts.difference(said, ours(verdicts.read(candidate)))
+
+    least = documents.smallest(app, differs)
+    return f"{name}, the least of it:\n{documents.text(least)}\n{differs(least)}\n"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    say: Callable[[str], None] = partial(print, flush=True)
+    seed, count, began = arguments.seed, arguments.documents, time.monotonic()
+    say(f"{count} documents of FUZZ_SEED={seed}")
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder, control_plane.running(build.binary(), Path(folder)) as plane:
+        control_plane.install(plane, yaml.load(CRD.read_text(), yaml.CSafeLoader))
+        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as processes:
+            batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
+            for found in processes.map(partial(batch, plane, seed), batches):
+                tally.add(found)
+                for difference in found.differences[: SHOWN - len(tally.differences)]:
+                    say(f"\n{difference}")
+                if tally.stages.total() % (BATCH * 10) == 0:
+                    seconds = time.monotonic() - began
+                    say(f"{tally.stages.total():>7} after {seconds:.0f} s, {len(tally.differences)} differ")
+    say(tally.table())
+    return 1 if tally.differences else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("documents", type=int)
+    parser.add_argument("--seed", type=int, default=os.environ.get("FUZZ_SEED") or secrets.randbelow(10**6))
+    sys.exit(main(parser.parse_args()))

@@ -1,0 +1,59 @@
+"""The verdict of celery-render is the API server's: on the rules one by one, and on documents made at random."""
+
+import os
+import secrets
+
+import every_rule
+import fuzz
+import planted
+import pytest
+import verdicts
+
+SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(10**6))
+DOCUMENTS = 3000
+
+PAIRS = [*every_rule.pairs()]
+
+
+@pytest.fixture(scope="module")
+def server(plane, celeryapp_crd):  # noqa: ARG001 (installs it)
+    return plane
+
+
+@pytest.fixture(scope="module")
+def cases(server):
+    return fuzz.cases(server, SEED, range(DOCUMENTS))
+
+
+@pytest.fixture(scope="module")
+def pairs(server):
+    """Return what the server says of both apps of every pair."""
+    held, broken = (verdicts.answers(server, [getattr(pair, side) for pair in PAIRS]) for side in ("held", "broken"))
+    return [*zip(PAIRS, held, broken, strict=True)]
+
+
+def test_every_rule_lets_the_one_app_pass_and_refuses_the_other(pairs):
+    assert [(pair.message, held.message) for pair, held, _ in pairs if held.stage != verdicts.ACCEPTED] == []
+    broken = [rule for _, _, answer in pairs for rule in answer.broken]
+    assert len(broken) == len(PAIRS), "an app breaks another rule too"
+    assert sorted(broken) == sorted(verdicts.RULES)
+    assert all(rule.message.startswith(pair.message) for rule, pair in zip(broken, PAIRS, strict=True))
+
+
+def test_on_every_rule_the_verdict_is_the_same(pairs):
+    for pair, *answers in pairs:
+        for app, said in zip((pair.held, pair.broken), answers, strict=True):
+            mine = fuzz.ours(verdicts.read(app))
+            assert verdicts.difference(said, mine) == ""
+            assert {problem.message for problem in mine.problems} == {rule.message for rule in said.broken}
+
+
+def test_on_every_document_the_verdict_is_the_same(server, cases):
+    found = fuzz.judged(server, SEED, cases).differences
+    assert not found, f"again: FUZZ_SEED={SEED} make fuzz N={DOCUMENTS}\n" + "\n".join(found[:5])
+
+
+@pytest.mark.parametrize("difference", planted.PLANTED)
+def test_a_planted_difference_is_found(cases, difference):
+    judge = planted.PLANTED[difference]
+    assert any(verdicts.difference(case.said, judge(case.read)) for case in cases), f"FUZZ_SEED={SEED}"

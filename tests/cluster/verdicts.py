@@ -1,0 +1,182 @@
+"""What the API server says of a document, what celery-render says of it, and in what the two differ."""
+
+import ast
+import json
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import documents
+import every_field
+import every_rule
+from cluster import Cluster, Response
+
+from render import default, load, pipeline, wording
+from render.errors import InvalidInput, Problem, dotted
+from render.model import CeleryApp, Document
+from render.schema import Schema
+
+Json = dict[str, Any]
+
+ACCEPTED, DECODING, BY_SCHEMA, BY_RULES = "accepted", "refused on decoding", "refused by the schema", "refused by rules"
+STAGES = (ACCEPTED, DECODING, BY_SCHEMA, BY_RULES)
+RULES = tuple(every_rule.rules(every_field.ROOT))
+CONNECTIONS = 4
+
+# How the server words it. It says nothing of rules when the schema is broken, and nothing of either on decoding.
+UNKNOWN = re.compile('unknown field "([^"]*)"')
+WITHIN = re.compile(
+    r'Checked value must be of type .* in (.*)$|^Invalid value: "": "(.*)" must validate at least one schema', re.DOTALL
+)
+NOT_ASKED = "some validation rules were not checked"
+NOT_ANSWERED = " evaluating rule: "
+"""A rule stumbles over what is wrong by the schema, which is said too."""
+ELSEWHERE = "does not match the namespace sent on the request"
+"""Nothing is wrong with the document: it is for another namespace than the test's."""
+
+NOT_COUNTED = {
+    *("creationTimestamp", "generation", "managedFields", "namespace", "resourceVersion", "selfLink", "uid"),
+    *("deletionGracePeriodSeconds", "deletionTimestamp"),
+}
+"""What of the metadata the server makes up or drops, whatever was sent."""
+
+DELIBERATE = {
+    "is read as a number too large to be exact": "the server rounds it without a word",
+    "metadata.name: is required": "the server makes one up from generateName, and what is rendered could not be named",
+}
+"""What celery-render refuses though the server accepts it, by its message, and why."""
+
+WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")))
+"""How a problem begins that says all about a value: what is in it is not named one by one, as the server does."""
+ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp")
+
+
+class Answer(NamedTuple):
+    """What the server said: at which stage, which paths it named, which rules were broken, and what it would store."""
+
+    stage: str
+    paths: frozenset[str]
+    broken: frozenset[every_rule.Rule]
+    stored: Json | None
+    message: str
+
+
+class Verdict(NamedTuple):
+    """What celery-render says: its problems, or an app; and the document with its defaults."""
+
+    problems: tuple[Problem, ...]
+    app: CeleryApp | None
+    filled: Json
+
+
+def answers(cluster: Cluster, apps: Iterable[Json]) -> list[Answer]:
+    """Return the server's answer to each document; none is kept there."""
+    apps = list(apps)
+    found = [None] * len(apps)
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        parts = threads.map(lambda first: _answers(cluster, apps[first::CONNECTIONS]), range(CONNECTIONS))
+        for first, part in enumerate(parts):
+            found[first::CONNECTIONS] = part
+    return found
+
+
+def _answers(cluster: Cluster, apps: list[Json]) -> list[Answer]:
+    path = f"/apis/celeryproject.org/v1alpha1/namespaces/{cluster.namespace}/celeryapps"
+    query = {"dryRun": "All", "fieldValidation": "Strict"}
+    with cluster.connection() as request:
+        return [_answer(request("POST", path, as_sent(app), **query)) for app in apps]
+
+
+def _answer(response: Response) -> Answer:
+    body = response.body
+    if response.status == 201:
+        return Answer(ACCEPTED, frozenset(), frozenset(), body, "")
+    if response.status == 400:
+        unknown = frozenset(map(_normal, UNKNOWN.findall(body["message"])))
+        return Answer(DECODING, unknown, frozenset(), None, body["message"])
+    assert response.status == 422, body
+    causes = [cause for cause in body["details"]["causes"] if NOT_ASKED not in cause["message"]]
+    causes = [cause for cause in causes if NOT_ANSWERED not in cause["message"]] or causes
+    broken = [rule for cause in causes for rule in RULES if _is_about(cause, rule)]
+    stage = BY_RULES if len(broken) == len(causes) else BY_SCHEMA
+    return Answer(stage, frozenset(map(_path, causes)), frozenset(broken), None, body["message"])
+
+
+def _path(cause: Json) -> str:
+    """Return the path that a cause names; some have it in their text only, and there as Go quotes it."""
+    if cause["field"] == "<nil>" and (within := WITHIN.search(cause["message"])):
+        return _normal(within[1] or ast.literal_eval(f'"{within[2]}"'))
+    return _normal(cause["field"])
+
+
+def _is_about(cause: Json, rule: every_rule.Rule) -> bool:
+    return re.sub(r"\[\d+\]", "[]", cause["field"]) == rule.place and cause["message"].endswith(rule.message)
+
+
+def read(app: Json) -> Document:
+    [document] = load.documents(documents.text(app).encode(), "app.yaml").documents
+    return document
+
+
+def verdict(document: Document, schema: Schema) -> Verdict:
+    """Return what celery-render says of a document that was read."""
+    filled = default.fill(document.data, schema.structural)
+    try:
+        return Verdict((), pipeline.app(document, schema), filled)
+    except InvalidInput as invalid:
+        return Verdict(invalid.problems, None, filled)
+
+
+def difference(said: Answer, ours: Verdict) -> str:
+    """Return in what celery-render's verdict differs from the server's, or nothing."""
+    messages = [str(problem) for problem in ours.problems]
+    if said.stored is None:
+        if ELSEWHERE in said.message:
+            return ""
+        if not messages:
+            return f"celery-render accepts, the server says:\n{said.message}"
+        unnamed = sorted(path for path in said.paths if not _names(ours.problems, path))
+        words = [f"the server names {unnamed}:", said.message, "celery-render says:", *messages]
+        return "\n".join(words) if unnamed else ""
+    if messages:
+        deliberate = all(any(words in message for words in DELIBERATE) for message in messages)
+        return "" if deliberate else "\n".join(["the server accepts, celery-render says:", *messages])
+    stored, filled = _comparable(said.stored), _comparable(ours.filled)
+    return "" if stored == filled else f"the server would store\n{stored}\nand celery-render reads\n{filled}"
+
+
+def _names(problems: Iterable[Problem], path: str) -> bool:
+    """Say whether one of the problems is what the server means by the path."""
+    return any(_means(problem, _normal(dotted(problem.path)), path) for problem in problems)
+
+
+def _means(problem: Problem, named: str, path: str) -> bool:
+    if named == path or (not named and ANOTHER_KIND.fullmatch(problem.message)):
+        return True
+    if any(words in problem.message for words in DELIBERATE) and named.startswith((f"{path}.", f"{path}[")):
+        return True  # a rule is not asked about what holds a value that could not be read
+    if problem.message.startswith(WHOLE) and path.startswith((f"{named}.", f"{named}[")):
+        return True
+    return path.startswith("metadata.") and named.startswith(path)  # the server names the map or list, not the entry
+
+
+def _normal(path: str) -> str:
+    """Return the path with keys as the server mostly writes them: `spec.podLabels.a/b`, not `spec.podLabels[a/b]`."""
+    return re.sub(r"\[(?!\d+\])([^\]]*)\]", r".\1", path).removeprefix(".")
+
+
+def _comparable(app: Json) -> str:
+    """Return as JSON what counts of a document."""
+    metadata = {key: value for key, value in app["metadata"].items() if key not in NOT_COUNTED}
+    metadata = {key: value for key, value in metadata.items() if value not in ({}, [], "")}
+    return json.dumps(as_sent(app | {"metadata": metadata, "status": None}), sort_keys=True, ensure_ascii=False)
+
+
+def as_sent(value: Any) -> Any:
+    """Return the value as kubectl sends it, in Go's JSON: 1.0 is 1."""
+    if isinstance(value, dict):
+        return {key: as_sent(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_sent(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
