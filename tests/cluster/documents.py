@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = schema.load().structural
 APP: Json = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": {"name": "shop"}}
 NEEDED = {"image": "registry.example.com/shop:1", "app": "shop"}
-PARTICULAR = {"default", "pattern", "maxLength", "minimum", "maximum", "x-kubernetes-int-or-string"}
+PARTICULAR = {"default", "format", "pattern", "maxLength", "minimum", "maximum", "x-kubernetes-int-or-string"}
 ITEM, KEY = "[]", "{}"
 
 
@@ -59,7 +59,7 @@ def places() -> tuple[tuple[str, ...], ...]:
 
 @cache
 def _particular() -> tuple[tuple[str, ...], ...]:
-    """Return the places of which the schema says more than a type: a tenth, in which most mistakes are made."""
+    """Return the places of which the schema says more than a type, in which most mistakes are made."""
     return tuple(place for place in places() if PARTICULAR & _node(place).keys())
 
 

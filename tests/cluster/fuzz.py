@@ -4,11 +4,12 @@ import argparse
 import multiprocessing
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -126,22 +127,34 @@ def report(cluster: Cluster, app: Json, name: str) -> str:
 
 def main(arguments: argparse.Namespace) -> int:
     say: Callable[[str], None] = partial(print, flush=True)
-    seed, count, began = arguments.seed, arguments.documents, time.monotonic()
-    say(f"{count} documents of FUZZ_SEED={seed}")
-    tally = Tally()
+    say(f"{arguments.documents} documents of FUZZ_SEED={arguments.seed}")
+    began, tally = time.monotonic(), Tally()
     with tempfile.TemporaryDirectory() as folder, control_plane.running(build.binary(), Path(folder)) as plane:
         control_plane.install(plane, yaml.load(CRD.read_text(), yaml.CSafeLoader))
-        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as processes:
-            batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
-            for found in processes.map(partial(batch, plane, seed), batches):
+        try:
+            for found in batches(plane, arguments.seed, arguments.documents):
                 tally.add(found)
-                for difference in found.differences[: SHOWN - len(tally.differences)]:
+                for difference in found.differences if len(tally.differences) <= SHOWN else ():
                     say(f"\n{difference}")
                 if tally.stages.total() % (BATCH * 10) == 0:
                     seconds = time.monotonic() - began
                     say(f"{tally.stages.total():>7} after {seconds:.0f} s, {len(tally.differences)} differ")
+        except KeyboardInterrupt:
+            say("interrupted")
     say(tally.table())
     return 1 if tally.differences else 0
+
+
+def batches(plane: Cluster, seed: int, count: int) -> Iterator[Tally]:
+    """Yield what came of the documents, batch by batch, on every CPU."""
+    numbers = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
+    context = multiprocessing.get_context("spawn")
+    leaving_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    processes = ProcessPoolExecutor(mp_context=context, initializer=leaving_ctrl_c)
+    try:
+        yield from processes.map(partial(batch, plane, seed), numbers)
+    finally:
+        processes.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":
