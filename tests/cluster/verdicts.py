@@ -43,6 +43,7 @@ NOT_COUNTED = {
 
 DELIBERATE = {
     "is read as a number too large to be exact": "the server rounds it without a word",
+    "does not survive kustomize: remove it": "what is rendered goes through kustomize",
     "metadata.name: is required": "the server makes one up from generateName, and what is rendered could not be named",
 }
 """What celery-render refuses though the server accepts it, by its message, and why."""
@@ -154,11 +155,15 @@ def _names(problems: Iterable[Problem], path: str) -> bool:
 def _means(problem: Problem, named: str, path: str) -> bool:
     if named == path or (not named and ANOTHER_KIND.fullmatch(problem.message)):
         return True
-    if any(words in problem.message for words in DELIBERATE) and named.startswith((f"{path}.", f"{path}[")):
-        return True  # a rule is not asked about what holds a value that could not be read
-    if problem.message.startswith(WHOLE) and path.startswith((f"{named}.", f"{named}[")):
+    if any(words in problem.message for words in DELIBERATE) and (_is_in(named, path) or _is_in(path, named)):
+        return True  # nothing is asked about what holds a value that could not be read, nor about what a key holds
+    if problem.message.startswith(WHOLE) and _is_in(path, named):
         return True
     return path.startswith("metadata.") and named.startswith(path)  # the server names the map or list, not the entry
+
+
+def _is_in(path: str, place: str) -> bool:
+    return not place or path.startswith((f"{place}.", f"{place}["))
 
 
 def _normal(path: str) -> str:
