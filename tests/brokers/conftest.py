@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import quote
 
+import debian
 import pytest
 import rabbitmq
 from celery import Celery
-from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
+from servers import Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.brokers.broker import Broker
 from reconciler.brokers.queues import Brokers, Crew, Inquiry
@@ -42,7 +42,7 @@ def rabbitmq_server(tmp_path_factory, certificate):
     try:
         with server.running():
             yield server
-    except rabbitmq.NoRabbitMQ as reason:
+    except debian.NoPackages as reason:
         missing(str(reason))
 
 
@@ -61,8 +61,7 @@ def on_redis(redis):  # noqa: F811
 @pytest.fixture
 def on_rabbitmq(rabbitmq_server, vhosts):
     """Return the URL of an empty virtual host."""
-    user = f"{rabbitmq.USER}:{quote(rabbitmq.PASSWORD, safe='')}"
-    return f"amqp://{user}@{HERE}:{rabbitmq_server.port}/{next(vhosts)}"
+    return rabbitmq_server.url(next(vhosts))
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])

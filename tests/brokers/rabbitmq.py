@@ -7,29 +7,23 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
+import debian
 from servers import HERE, answers, free_ports, until
 
-CACHE = Path(__file__).parents[2] / ".cache/rabbitmq"
-PACKAGE = "rabbitmq-server"
+CACHE = Path(__file__).parents[2] / ".cache/rabbitmq/root"
 USER, PASSWORD = "shop", "pass/word#1"
 VHOSTS = 60
-_DEPENDS = ["apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks"]
-_DEPENDS += ["--no-replaces", "--no-enhances", PACKAGE]
 _EPMD = '"$0" -port "$1" -address 127.0.0.1 & read line; kill $!; wait'  # it has no end of its own
 
 
-class NoRabbitMQ(Exception):  # noqa: N818 (says what it is)
-    """It is not here, and its packages cannot be had."""
-
-
 class Server:
-    def __init__(self, folder, certificate):
+    def __init__(self, folder, certificate, address=HERE):
         self.port, self.tls_port, self.dist_port, self.epmd_port = free_ports(4)
-        self.folder, self.certificate = folder, certificate
+        self.folder, self.certificate, self.address = folder, certificate, address
         self.log = folder / "log"
 
     @contextmanager
@@ -53,17 +47,22 @@ class Server:
         ):
             until(lambda: process.poll() is not None or "startup complete" in self.log.read_text(), "RabbitMQ")
             assert process.poll() is None, self.log.read_text()
-            assert answers(self.port)
+            assert answers(self.port, self.address)
             yield self
 
     def queues(self, vhost):
         """Return the names of the queues of a virtual host."""
-        node = self.environment["RABBITMQ_NODENAME"]
-        command = ["sh", self.script.with_name("rabbitmqctl"), "--node", node, "--silent", "--vhost", vhost]
-        listed = subprocess.run(
-            [*command, "list_queues", "name"], env=self.environment, check=True, stdout=subprocess.PIPE
-        )
-        return set(listed.stdout.decode().split()) - {"name"}
+        return set(self.control("--vhost", vhost, "list_queues", "name").split()) - {"name"}
+
+    def url(self, vhost):
+        return f"amqp://{USER}:{quote(PASSWORD, safe='')}@{self.address}:{self.port}/{vhost}"
+
+    def control(self, *command):
+        """Run rabbitmqctl; `stop_app` closes every connection and takes no other until `start_app`."""
+        program = ["sh", self.script.with_name("rabbitmqctl"), "--node", self.environment["RABBITMQ_NODENAME"]]
+        return subprocess.run(
+            [*program, "--silent", *command], env=self.environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
 
     def _configure(self):
         owner = {"user": USER, "configure": ".*", "write": ".*", "read": ".*"}
@@ -75,8 +74,8 @@ class Server:
         }
         (self.folder / "definitions.json").write_text(json.dumps(definitions))
         (self.folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = {HERE}:{self.port}\n"
-            f"listeners.ssl.1 = {HERE}:{self.tls_port}\n"
+            f"listeners.tcp.1 = {self.address}:{self.port}\n"
+            f"listeners.ssl.1 = {self.address}:{self.tls_port}\n"
             f"ssl_options.certfile = {self.certificate.path}\n"
             f"ssl_options.keyfile = {self.certificate.key}\n"
             f"load_definitions = {self.folder}/definitions.json\n"
@@ -111,11 +110,10 @@ def _installed():
 
 
 def _unpacked(folder):
-    """Return the unpacked server and the PATH for it. Raises NoRabbitMQ."""
-    if not (CACHE / "root").exists():
-        _download()
-    [server] = (CACHE / "root/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server")
-    erlang = CACHE / "root/usr/lib/erlang"
+    """Return the unpacked server and the PATH for it. Raises NoPackages."""
+    root = debian.unpacked(CACHE, ["rabbitmq-server"], ("erlang-",))
+    [server] = (root / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server")
+    erlang = root / "usr/lib/erlang"
     [binaries] = erlang.glob("erts-*/bin")
     start = folder / "bin/erl"  # Debian's own has the place where it would be installed written into it
     start.parent.mkdir()
@@ -124,31 +122,3 @@ def _unpacked(folder):
     )
     start.chmod(0o755)
     return server, f"{start.parent}:{binaries}:{os.environ['PATH']}"
-
-
-def _download():
-    if not shutil.which("apt-get"):
-        raise NoRabbitMQ(f"{PACKAGE} is not installed, and this is no Debian or Ubuntu to take its packages from")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as unfinished:
-        root = Path(unfinished) / "root"
-        if not _fetched(unfinished):
-            update = subprocess.run(
-                ["apt-get", "update"], check=False, capture_output=True
-            )  # a fresh machine has no lists
-            if update.returncode or not _fetched(unfinished):
-                raise NoRabbitMQ(
-                    f"{PACKAGE} is not installed, nor can it be downloaded (apt-get update; apt-get download)"
-                )
-        for package in sorted(Path(unfinished).glob("*.deb")):
-            subprocess.run(["dpkg", "-x", package, root], check=True)
-        if not (CACHE / "root").exists():
-            root.rename(CACHE / "root")  # at once: another run sees all of it or nothing
-
-
-def _fetched(folder):
-    """Download RabbitMQ and all of Erlang that it needs; say whether that worked."""
-    listed = subprocess.run(_DEPENDS, check=False, capture_output=True, text=True).stdout.splitlines()
-    packages = sorted({name for name in listed if name.startswith(("erlang-", PACKAGE))})
-    download = ["apt-get", "download", *packages]
-    return PACKAGE in packages and not subprocess.run(download, cwd=folder, check=False, capture_output=True).returncode

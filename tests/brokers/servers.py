@@ -43,8 +43,8 @@ def free_ports(count):
         return [each.getsockname()[1] for each in sockets]
 
 
-def answers(port):
-    with suppress(OSError), socket.create_connection((HERE, port), timeout=1):
+def answers(port, address=HERE):
+    with suppress(OSError), socket.create_connection((address, port), timeout=1):
         return True
     return False
 
@@ -52,18 +52,20 @@ def answers(port):
 class Redis:
     """A redis-server of the test's own, or with `--sentinel` among the flags a sentinel."""
 
-    def __init__(self, program, folder, *flags):
+    def __init__(self, program, folder, *flags, address=HERE):
         [self.port] = free_ports(1)
-        self.command = [program, *flags, "--port", str(self.port), "--bind", HERE, "--save", "", "--dir", str(folder)]
+        self.address = address
+        self.command = [program, *flags, "--port", str(self.port), "--bind", address]
+        self.command += ["--save", "", "--dir", str(folder)]
         self.process = None
 
     @property
     def url(self):
-        return f"redis://{HERE}:{self.port}/0"
+        return f"redis://{self.address}:{self.port}/0"
 
     def start(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        until(lambda: answers(self.port), "an answer from Redis")
+        until(lambda: answers(self.port, self.address), "an answer from Redis")
 
     def kill(self):
         self.process.kill()
