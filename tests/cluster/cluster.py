@@ -37,6 +37,7 @@ class Cluster:
     token: str
     namespace: str
     timeout_seconds: float = 90
+    address: str = "127.0.0.1"
 
     @property
     def kubeconfig(self) -> Path:
@@ -128,7 +129,7 @@ class Cluster:
 
     def _connect(self) -> http.client.HTTPSConnection:
         context = ssl.create_default_context(cafile=self.folder / "tls.crt")
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=self.timeout_seconds, context=context)
+        return http.client.HTTPSConnection(self.address, self.port, timeout=self.timeout_seconds, context=context)
 
     def _send(
         self, connection: http.client.HTTPSConnection, method: str, url: str, body: Any, content_type: str

@@ -1,7 +1,6 @@
 """One control plane per run, a fresh namespace per test."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,19 +12,6 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def binary(pytestconfig):
-    """Return the control plane's binary. Without a Go toolchain: a skip on a laptop, a failure under CI=true."""
-    uncaptured = pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
-    try:
-        with uncaptured():  # the first build takes minutes and says so
-            return build.binary()
-    except build.NoToolchain as reason:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A running Kubernetes control plane with three fake nodes.
+"""A running Kubernetes control plane, by default with three fake nodes.
 
 etcd, the API server, the controllers, the scheduler and metrics-server are real; KWOK plays the nodes: a pod becomes
 Ready at once and is gone when deleted, no image is pulled, what a pod uses is what its annotations say.
@@ -21,6 +21,7 @@ import parts
 from cluster import Cluster
 
 NODES = ("node-1", "node-2", "node-3")
+LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 60
 
 
@@ -36,32 +37,12 @@ class Part(NamedTuple):
 @contextmanager
 def running(binary: Path, folder: Path, *, metric_resolution_seconds: int = 1) -> Iterator[Cluster]:
     """Yield a cluster whose nodes take pods. Raises RuntimeError with the log of the part that failed."""
-    ports, token = _free_ports(), secrets.token_hex()
-    subprocess.run([binary, "files", folder], check=True)
-    (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-    (folder / "audit-policy.json").write_text(parts.audit_policy())
-    (folder / "kubeconfig").write_text(parts.kubeconfig(ports, token))
-    cluster = Cluster(binary, folder, ports.api, token, "default")
-    with ExitStack() as stack:  # ends the API server before etcd, without which it would take minutes
-        stack.callback(shutil.rmtree, folder / "etcd", ignore_errors=True)  # the logs stay, to be read
-        started: list[Part] = []
-
-        def start(name: str, flags: list[str]) -> None:
-            started.append(stack.enter_context(_started(binary, folder, name, flags)))
-
-        start("etcd", parts.etcd(ports))
-        start("kube-apiserver", parts.kube_apiserver(ports))
-        _await(started, lambda: _is_up(cluster))
-        start("kube-controller-manager", parts.kube_controller_manager())
-        start("kube-scheduler", parts.kube_scheduler())
-        start("kwok", parts.kwok(ports))
+    with without_nodes(binary, folder, parts.KWOK, metric_resolution_seconds) as plane:
+        plane.start("kwok", parts.kwok(plane.ports))
         for name in NODES:
-            cluster.request("POST", "/api/v1/nodes", parts.node(name)).accepted()
-        start("metrics-server", parts.metrics_server(ports, metric_resolution_seconds))
-        for manifest in parts.metrics_api(ports):
-            cluster.apply(manifest).accepted()
-        _await(started, lambda: all(map(_takes_pods, cluster.request("GET", "/api/v1/nodes").body["items"])))
-        yield cluster
+            plane.cluster.request("POST", "/api/v1/nodes", parts.node(name)).accepted()
+        plane.wait_for_nodes()
+        yield plane.cluster
 
 
 def install(cluster: Cluster, crd: dict[str, Any]) -> None:
@@ -73,12 +54,71 @@ def install(cluster: Cluster, crd: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _started(binary: Path, folder: Path, name: str, flags: list[str]) -> Iterator[Part]:
+def without_nodes(
+    binary: Path, folder: Path, nodes: parts.Nodes, metric_resolution_seconds: int
+) -> Iterator["ControlPlane"]:
+    """Yield a control plane which nodes may join. Raises RuntimeError with the log of the part that failed."""
+    ports, token = _free_ports(), secrets.token_hex()
+    subprocess.run([binary, "files", folder, *{LOOPBACK, nodes.address, parts.SERVICE_ADDRESS}], check=True)
+    (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
+    (folder / "audit-policy.json").write_text(parts.audit_policy())
+    (folder / "kubeconfig").write_text(parts.kubeconfig(nodes.address, ports.api, token))
+    cluster = Cluster(binary, folder, ports.api, token, "default", address=nodes.address)
+    with ExitStack() as stack:  # ends the API server before etcd, without which it would take minutes
+        stack.callback(shutil.rmtree, folder / "etcd", ignore_errors=True)  # the logs stay, to be read
+        plane = ControlPlane(cluster, ports, stack)
+        plane.start("etcd", parts.etcd(ports))
+        plane.start("kube-apiserver", parts.kube_apiserver(ports, nodes))
+        plane.wait_until(lambda: _is_up(cluster))
+        plane.start("kube-controller-manager", parts.kube_controller_manager(nodes))
+        plane.start("kube-scheduler", parts.kube_scheduler())
+        plane.start("metrics-server", parts.metrics_server(ports, nodes, metric_resolution_seconds))
+        for manifest in parts.metrics_api(ports):
+            cluster.apply(manifest).accepted()
+        yield plane
+
+
+class ControlPlane:
+    """The parts that were started, each ended when the stack is left."""
+
+    def __init__(self, cluster: Cluster, ports: parts.Ports, stack: ExitStack) -> None:
+        self.cluster, self.ports = cluster, ports
+        self._stack = stack
+        self._started: list[Part] = []
+
+    def start(self, name: str, flags: list[str]) -> None:
+        """Start a part that is in the binary."""
+        self.run(name, [str(self.cluster.binary), name, *flags])
+
+    def run(self, name: str, command: list[str]) -> None:
+        """Start any command as a part."""
+        self._started.append(self._stack.enter_context(_started(self.cluster.folder, name, command)))
+
+    def wait_for_nodes(self) -> None:
+        def nodes() -> list[dict[str, Any]]:
+            return self.cluster.request("GET", "/api/v1/nodes").accepted().body["items"]
+
+        self.wait_until(lambda: (found := nodes()) and all(map(_takes_pods, found)))
+
+    def wait_until(self, holds: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not holds():
+            for part in self._started:
+                if part.process.poll() is not None:
+                    raise RuntimeError(f"{part.name} ended with code {part.process.returncode}\n{part.last_words()}")
+            if time.monotonic() > deadline:
+                logs = "\n".join(part.last_words() for part in self._started)
+                raise RuntimeError(f"The control plane was not ready within {PATIENCE_SECONDS} s\n{logs}")
+            time.sleep(0.02)
+
+
+@contextmanager
+def _started(folder: Path, name: str, command: list[str]) -> Iterator[Part]:
     log = folder / f"{name}.log"
     with (
         log.open("w") as output,
         subprocess.Popen(
-            [binary, name, *flags],
+            command,
             cwd=folder,
             env=os.environ | {"HOME": str(folder)},
             stdin=subprocess.PIPE,  # never written to; it closes with this process, and the part ends
@@ -93,18 +133,6 @@ def _started(binary: Path, folder: Path, name: str, flags: list[str]) -> Iterato
             process.kill()
 
 
-def _await(started: list[Part], holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        for part in started:
-            if part.process.poll() is not None:
-                raise RuntimeError(f"{part.name} ended with code {part.process.returncode}\n{part.last_words()}")
-        if time.monotonic() > deadline:
-            logs = "\n".join(part.last_words() for part in started)
-            raise RuntimeError(f"The control plane was not ready within {PATIENCE_SECONDS} s\n{logs}")
-        time.sleep(0.02)
-
-
 def _is_up(cluster: Cluster) -> bool:
     try:
         # The API server listens long before it answers; a request that waited for it would miss that etcd has failed.
@@ -114,7 +142,7 @@ def _is_up(cluster: Cluster) -> bool:
 
 
 def _takes_pods(node: dict[str, Any]) -> bool:
-    """Say whether KWOK has made the node Ready and the controller manager has taken its taint away."""
+    """Say whether the node has become Ready and the controller manager has taken its taint away."""
     conditions = node["status"].get("conditions", [])
     ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
     return ready and not node["spec"].get("taints")
@@ -125,5 +153,5 @@ def _free_ports() -> parts.Ports:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in parts.Ports._fields]
         for each in sockets:
-            each.bind(("127.0.0.1", 0))
+            each.bind((LOOPBACK, 0))
         return parts.Ports(*(each.getsockname()[1] for each in sockets))

@@ -6,6 +6,8 @@ Files are named relative to the plane's folder, in which every part runs.
 import json
 from typing import Any, NamedTuple
 
+SERVICE_ADDRESS = "10.0.0.1"  # of the API server, as pods know it
+
 
 class Ports(NamedTuple):
     etcd: int
@@ -13,6 +15,22 @@ class Ports(NamedTuple):
     api: int
     kwok: int
     metrics: int
+
+
+class Nodes(NamedTuple):
+    """What the control plane has to know of its nodes: where they reach it, and flags for some of its parts."""
+
+    address: str
+    kube_apiserver: tuple[str, ...] = ()
+    kube_controller_manager: tuple[str, ...] = ()
+    metrics_server: tuple[str, ...] = ()
+
+
+KWOK = Nodes(
+    "127.0.0.1",
+    kube_apiserver=("--disable-admission-plugins=ServiceAccount",),  # pods need wait for no token and no account
+    metrics_server=("--kubelet-use-node-status-port", "--deprecated-kubelet-completely-insecure"),  # plain HTTP
+)
 
 
 def etcd(ports: Ports) -> list[str]:
@@ -27,10 +45,10 @@ def etcd(ports: Ports) -> list[str]:
     ]
 
 
-def kube_apiserver(ports: Ports) -> list[str]:
+def kube_apiserver(ports: Ports, nodes: Nodes) -> list[str]:
     return [
         f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
-        "--bind-address=127.0.0.1",
+        f"--bind-address={nodes.address}",
         f"--secure-port={ports.api}",
         "--tls-cert-file=tls.crt",
         "--tls-private-key-file=tls.key",
@@ -42,7 +60,6 @@ def kube_apiserver(ports: Ports) -> list[str]:
         "--service-cluster-ip-range=10.0.0.0/16",
         # The second as on OpenShift: who sets blockOwnerDeletion needs a verb for it.
         "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
-        "--disable-admission-plugins=ServiceAccount",  # pods need not wait for a token, nor for a named account
         "--allow-privileged",
         "--audit-policy-file=audit-policy.json",
         "--audit-log-path=audit.log",
@@ -55,6 +72,7 @@ def kube_apiserver(ports: Ports) -> list[str]:
         "--requestheader-username-headers=X-Remote-User",
         "--proxy-client-cert-file=tls.crt",
         "--proxy-client-key-file=tls.key",
+        *nodes.kube_apiserver,
     ]
 
 
@@ -66,7 +84,7 @@ def audit_policy() -> str:
     return json.dumps(policy)
 
 
-def kube_controller_manager() -> list[str]:
+def kube_controller_manager(nodes: Nodes) -> list[str]:
     return [
         "--kubeconfig=kubeconfig",
         "--leader-elect=false",
@@ -79,6 +97,7 @@ def kube_controller_manager() -> list[str]:
         "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
         "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
         "--horizontal-pod-autoscaler-downscale-stabilization=0s",
+        *nodes.kube_controller_manager,
     ]
 
 
@@ -101,7 +120,7 @@ def kwok(ports: Ports) -> list[str]:
     ]
 
 
-def metrics_server(ports: Ports, resolution_seconds: int) -> list[str]:
+def metrics_server(ports: Ports, nodes: Nodes, resolution_seconds: int) -> list[str]:
     return [
         "--kubeconfig=kubeconfig",
         "--authentication-kubeconfig=kubeconfig",
@@ -111,15 +130,14 @@ def metrics_server(ports: Ports, resolution_seconds: int) -> list[str]:
         "--tls-cert-file=tls.crt",
         "--tls-private-key-file=tls.key",
         "--kubelet-preferred-address-types=InternalIP",
-        "--kubelet-use-node-status-port",
-        "--deprecated-kubelet-completely-insecure",  # KWOK speaks plain HTTP
         f"--kubelet-request-timeout={resolution_seconds}s",
         f"--metric-resolution={resolution_seconds}s",
+        *nodes.metrics_server,
     ]
 
 
-def kubeconfig(ports: Ports, token: str) -> str:
-    server = {"server": f"https://127.0.0.1:{ports.api}", "certificate-authority": "tls.crt"}
+def kubeconfig(address: str, port: int, token: str) -> str:
+    server = {"server": f"https://{address}:{port}", "certificate-authority": "tls.crt"}
     return json.dumps(
         {
             "apiVersion": "v1",

@@ -29,9 +29,9 @@ var kwokStages = []string{
 	usage.DefaultUsageFromAnnotation, resource.DefaultMetricsResource,
 }
 
-// writeFiles writes tls.crt, tls.key and kwok.yaml.
-func writeFiles(dir string) error {
-	certificate, key, err := selfSigned()
+// writeFiles writes tls.crt, for these addresses, tls.key and kwok.yaml.
+func writeFiles(dir string, addresses []string) error {
+	certificate, key, err := selfSigned(addresses)
 	if err != nil {
 		return err
 	}
@@ -47,9 +47,9 @@ func writeFiles(dir string) error {
 	return nil
 }
 
-// selfSigned returns a certificate for this machine and its key, both as PEM. It is its own authority and serves every
+// selfSigned returns a certificate for these addresses and its key, both as PEM. It is its own authority and serves every
 // purpose of a plane that lives for a minute: server, client of the aggregation layer, signer of service account tokens.
-func selfSigned() (certificate, key []byte, err error) {
+func selfSigned(addresses []string) (certificate, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -63,8 +63,10 @@ func selfSigned() (certificate, key []byte, err error) {
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		DNSNames:              []string{"localhost"},
+	}
+	for _, address := range addresses {
+		template.IPAddresses = append(template.IPAddresses, net.ParseIP(address))
 	}
 	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {

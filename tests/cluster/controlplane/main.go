@@ -1,9 +1,9 @@
 // Command controlplane is a Kubernetes control plane in one binary, a part per subcommand:
 //
-//	controlplane files DIR   the certificate and the configuration the parts share
-//	controlplane PART ARGS   one part, with the flags of its own
-//	controlplane kubectl …   the client
-//	controlplane kustomize build DIR   as kubectl has it, and with functions that are programs
+//	controlplane files DIR ADDRESS…     the certificate and the configuration the parts share
+//	controlplane PART ARGS              one part, with the flags of its own
+//	controlplane kubectl …              the client
+//	controlplane kustomize build DIR    as kubectl has it, and with functions that are programs
 //
 // Every part is the project's own code, unchanged, so that a test is judged by what judges in production.
 // A part ends when its standard input does: see endWithParent.
@@ -53,13 +53,13 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 {
-		return fmt.Errorf("usage: controlplane files DIR | kubectl … | kustomize build DIR | PART ARGS")
+		return fmt.Errorf("usage: controlplane files DIR ADDRESS… | kubectl … | kustomize build DIR | PART ARGS")
 	}
 	name := os.Args[1]
 	os.Args = os.Args[1:] // each part reads os.Args as if it were the program
 	switch name {
 	case "files":
-		return writeFiles(os.Args[1])
+		return writeFiles(os.Args[1], os.Args[2:])
 	case "kubectl": // reads manifests from standard input and ends by itself
 		return cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand())
 	case "kustomize":
