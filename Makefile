@@ -11,20 +11,27 @@ run    := .venv/.run
 test   := .venv/.test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast fuzz demo crd golden bench clean
+.PHONY: help run test lint fast fuzz e2e e2e-all demo crd golden bench clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(run) ## render APP (default: examples/shop/app.yaml) into OUT (default: out)
 	$(bin)/celery-render $(APP) -o $(OUT)
 
 test: $(test) lint ## lint, then every test, those on a real Kubernetes API server too
 	$(bin)/python tests/cluster/build.py
-	$(bin)/pytest --numprocesses auto --dist loadfile
+	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/node
 
 fast: $(test) ## the tests that need no control plane
-	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster
+	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster --ignore tests/node
+
+e2e: $(test) ## real pods on a real kubelet, with the oldest and the newest Celery; needs Linux and root
+	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
+	CI=true $(bin)/pytest tests/node $(addprefix --celery=,$(CELERY))
+
+e2e-all: ## the same with every Celery version
+	$(MAKE) e2e CELERY="5.4 5.5 5.6 5.7"
 
 fuzz: $(test) ## judge N (default: 50000) documents beside the API server; FUZZ_SEED repeats a run
 	$(bin)/python tests/cluster/fuzz.py $(N)
