@@ -94,6 +94,13 @@ class ControlPlane:
         """Start any command as a part."""
         self._started.append(self._stack.enter_context(_started(self.cluster.folder, name, command)))
 
+    def end(self, name: str) -> None:
+        """End a part as a crash would."""
+        [part] = [each for each in self._started if each.name == name]
+        self._started.remove(part)
+        part.process.stdin.close()
+        part.process.wait()
+
     def wait_for_nodes(self) -> None:
         def nodes() -> list[dict[str, Any]]:
             return self.cluster.request("GET", "/api/v1/nodes").accepted().body["items"]
@@ -116,7 +123,7 @@ class ControlPlane:
 def _started(folder: Path, name: str, command: list[str]) -> Iterator[Part]:
     log = folder / f"{name}.log"
     with (
-        log.open("w") as output,
+        log.open("a") as output,
         subprocess.Popen(
             command,
             cwd=folder,

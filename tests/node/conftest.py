@@ -16,6 +16,8 @@ import yaml
 from redis import Redis as Client
 from servers import Certificate, Redis, missing, redis_program  # noqa: F401 (a fixture)
 
+HERE = Path(__file__).parent
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -54,8 +56,7 @@ def cluster(node):
     cluster.wait_until(lambda: cluster.request("GET", account).status == 200)  # without it no pod is let in
     yield cluster
     # Shown with a test that failed.
-    for command in (["get", "pods,events"], ["logs", "--selector=!none", "--all-containers", "--prefix", "--tail=50"]):
-        print(cluster.kubectl(*command, check=False).stdout)  # noqa: T201
+    print(cluster.kubectl("get", "pods,events", check=False).stdout, logs(cluster), sep="\n")  # noqa: T201
     node.cluster.request("DELETE", f"{namespaces}/{cluster.namespace}").accepted()
 
 
@@ -65,14 +66,48 @@ def celery_image(node, celery_version):
     return node.load(images.celery(celery_version))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def project_image(node):
     """Return the name of this project's image."""
     return node.load(images.project())
 
 
+@pytest.fixture(scope="session")
+def installation(node, project_image):
+    """Return the namespace of the installed reconciler."""
+    cluster = node.cluster.in_namespace("celery-render-system")
+    cluster.kubectl("apply", "--server-side", "--kustomize", HERE / "installation")
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "celery-reconcile"}}
+    [container] = cluster.get(deployment)["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == project_image
+    try:
+        cluster.wait_until(lambda: cluster.is_rolled_out(deployment), 120)
+    except AssertionError as reason:
+        reason.add_note(logs(cluster))
+        raise
+    return cluster
+
+
+@pytest.fixture
+def reconciler(installation):
+    """Return the namespace of the reconciler, which tests share."""
+    yield installation
+    print(logs(installation))  # noqa: T201 (shown with a test that failed)
+
+
+def logs(cluster):
+    """Return the last words of every pod in the namespace."""
+    command = ["logs", "--selector=!none", "--all-containers", "--prefix", "--tail=50"]
+    return cluster.kubectl(*command, check=False).stdout
+
+
 class Recording(Redis):
     """A Redis that pods reach, and what the tasks of the app `shop` wrote into it."""
+
+    def let(self, end):
+        """Let the tasks end that were told to `hold` until this."""
+        with Client.from_url(self.url) as client:
+            client.set(end, "now")
 
     def records(self):
         """Return what happened so far, in order: event (started, ended), task, id, time, pod, process."""

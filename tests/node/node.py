@@ -15,6 +15,7 @@ import images
 import keeper
 import node_parts
 from cluster import Cluster
+from control_plane import ControlPlane
 from images import Image
 from keeper import Place
 
@@ -25,8 +26,9 @@ PROGRAMS = ["containerd", "runc", "containernetworking-plugins", "nftables", "ip
 class Node:
     """A running node: its cluster, where it is, and what only its container runtime can do."""
 
-    def __init__(self, cluster: Cluster, place: Place) -> None:
-        self.cluster, self.place = cluster, place
+    def __init__(self, plane: ControlPlane, place: Place) -> None:
+        self.cluster, self.place = plane.cluster, place
+        self._plane = plane
         self._loaded: set[str] = set()
 
     def load(self, image: Image) -> str:
@@ -39,6 +41,15 @@ class Node:
         assert ctr.returncode == 0, image.name
         self._loaded.add(image.name)
         return image.name
+
+    def start_kubelet(self) -> None:
+        flags = node_parts.kubelet_flags(self.place, self.cluster.kubeconfig)
+        self._plane.run("kubelet", self.place.inside(self.cluster.binary, "kubelet", *flags))
+
+    def restart_kubelet(self) -> None:
+        """Let the kubelet crash and come back; its pods run on meanwhile."""
+        self._plane.end("kubelet")
+        self.start_kubelet()
 
 
 def tools() -> Path:
@@ -55,14 +66,12 @@ def running(binary: Path, folder: Path, *, metric_resolution_seconds: int = 2) -
             binary, _made(folder / "plane"), node_parts.control_plane(place), metric_resolution_seconds
         ) as plane,
     ):
-        node = Node(plane.cluster, place)
+        node = Node(plane, place)
         _configure(place, plane.cluster)
         plane.run("containerd", place.inside("containerd", f"--config={place.folder}/containerd.toml"))
         plane.wait_until(lambda: _is_up(place))
         node.load(images.pause(node_parts.PAUSE))
-        plane.run(
-            "kubelet", place.inside(binary, "kubelet", *node_parts.kubelet_flags(place, plane.cluster.kubeconfig))
-        )
+        node.start_kubelet()
         plane.run("kube-proxy", place.inside(binary, "kube-proxy", f"--config={place.folder}/kube-proxy.json"))
         plane.wait_for_nodes()
         yield node

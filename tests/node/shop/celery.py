@@ -38,6 +38,13 @@ def nap(seconds):
     time.sleep(seconds)
 
 
+@app.task(name="hold")
+def hold(until):
+    """Run until the test says so."""
+    while not records.exists(until):
+        time.sleep(0.05)
+
+
 @app.task(name="burn")
 def burn(seconds):
     """Keep a CPU busy."""
