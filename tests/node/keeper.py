@@ -62,7 +62,7 @@ class NoPlace(Exception):  # noqa: N818 (says what it is)
 def check() -> None:
     """Raise NoPlace where a node cannot be, for a reason that is plain to see."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        raise NoPlace("A node needs Linux and root, for its namespaces and cgroups: sudo make e2e")
+        raise NoPlace("A node needs Linux and root, for its namespaces and cgroups: run it with sudo")
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def inside(folder: Path, tools: Path) -> None:
     """Be pid 1: make the mounts that a node needs, say its pid and end with the tests."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what is orphaned in here is buried by the kernel
     pid = Path("/proc/self").readlink()  # still the machine's /proc
-    for name in ("var", "work"):
+    for name in ("var", "work", "containerd"):
         (folder / name).mkdir()
     mounts = (
         "mount --make-rshared /",
@@ -113,6 +113,7 @@ def inside(folder: Path, tools: Path) -> None:
         f"mount -t overlay -o lowerdir={tools}/usr:/usr overlay /usr",
         f"mount -t overlay -o lowerdir=/var,upperdir={folder}/var,workdir={folder}/work overlay /var",
         "mount -t tmpfs -o mode=755 tmpfs /run",
+        f"mount -t tmpfs tmpfs {folder}/containerd",  # 14,000 files, which a disk is slow to forget
         "ip link set lo up",
     )
     for command in mounts:
