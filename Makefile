@@ -11,10 +11,10 @@ run    := .venv/.run
 test   := .venv/.test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast fuzz e2e e2e-all demo crd golden bench clean
+.PHONY: help run test lint fast fuzz e2e e2e-all demo demo-real crd golden bench clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(run) ## render APP (default: examples/shop/app.yaml) into OUT (default: out)
 	$(bin)/celery-render $(APP) -o $(OUT)
@@ -44,6 +44,10 @@ lint: $(test) ## ruff, mypy, import contracts
 
 demo: $(test) ## an app's whole life on a real control plane, in about a minute
 	$(bin)/python demo/demo.py
+
+demo-real: $(test) ## the same with pods that run, on a real kubelet, in about two minutes; needs Linux and root
+	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
+	$(bin)/python demo/demo_real.py
 
 crd: $(test) ## write crds/celeryapps.yaml and docs/reference.md anew from the source and the API server's OpenAPI
 	openapi="$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3" && \

