@@ -22,6 +22,7 @@ Json = dict[str, Any]
 ACCEPTED, DECODING, BY_SCHEMA, BY_RULES = "accepted", "refused on decoding", "refused by the schema", "refused by rules"
 STAGES = (ACCEPTED, DECODING, BY_SCHEMA, BY_RULES)
 RULES = tuple(every_rule.rules(every_field.ROOT))
+PLACES = {rule.place for rule in RULES}
 CONNECTIONS = 4
 
 # How the server words it. It says nothing of rules when the schema is broken, and nothing of either on decoding.
@@ -155,8 +156,9 @@ def _names(problems: Iterable[Problem], path: str) -> bool:
 def _means(problem: Problem, named: str, path: str) -> bool:
     if named == path or (not named and ANOTHER_KIND.fullmatch(problem.message)):
         return True
-    if any(words in problem.message for words in DELIBERATE) and (_is_in(named, path) or _is_in(path, named)):
-        return True  # nothing is asked about what holds a value that could not be read, nor about what a key holds
+    if any(words in problem.message for words in DELIBERATE):
+        # No rule is asked about what holds a value that could not be read, and nothing about what a key holds.
+        return _is_in(named, path) or _is_in(path, named) or re.sub(r"\[\d+\]", "[]", path) in PLACES
     if problem.message.startswith(WHOLE) and _is_in(path, named):
         return True
     return path.startswith("metadata.") and named.startswith(path)  # the server names the map or list, not the entry

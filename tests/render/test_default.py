@@ -28,6 +28,9 @@ def holding(field):
         pytest.param(holding(STRING), {}, {}, id="without a default nothing is filled in"),
         pytest.param(holding(STRING), {"field": None}, {}, id="null where none is allowed is absent"),
         pytest.param(holding(NAMED), {"field": None}, {"field": "a"}, id="and then filled in"),
+        pytest.param(
+            {"type": "object", "additionalProperties": NAMED}, {"b": None}, {"b": "a"}, id="in a map as anywhere else"
+        ),
         pytest.param(holding(NULLABLE), {"field": None}, {"field": None}, id="null where it is allowed stays"),
         pytest.param(holding(NULLABLE), {}, {"field": "a"}, id="but an absent field is still filled in"),
         pytest.param(holding(INNER), {}, {}, id="an absent object is not made for the defaults in it"),
@@ -112,3 +115,8 @@ def test_the_smallest_app_has_one_group_of_workers():
     assert [(group["name"], group["concurrency"], group["pool"]) for group in filled["spec"]["workers"]] == [
         ("worker", 2, "prefork")
     ]
+
+
+def test_a_label_without_a_value_is_empty():
+    filled = default.fill({"metadata": {"labels": {"a": None}, "annotations": {"b": None}}}, schema.load().structural)
+    assert filled["metadata"] == {"labels": {"a": ""}, "annotations": {"b": ""}}
