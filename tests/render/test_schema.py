@@ -83,8 +83,8 @@ def test_a_pattern_means_in_an_editor_what_it_means_to_the_api_server(pattern):
         assert editor.is_valid(text) == (not [*structure.errors(text, {"type": "string", "pattern": pattern})])
 
     agree()
-    assert {*re.findall(r"\\(.)", pattern)} <= {*"^$\\.*+?()[]{}|/"}, "Unicode mode refuses any other escape"
-    assert "(?" not in pattern
+    assert {*re.findall(r"\\(.)", pattern)} <= {*"^$\\.*+?()[]{}|/x"}, "Unicode mode refuses any other escape"
+    assert "(?" not in pattern.replace("(?=", "")
 
 
 def test_an_editor_shows_what_the_crd_says_of_a_field():
