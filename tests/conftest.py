@@ -5,6 +5,7 @@ import os
 import build
 import hypothesis
 import pytest
+from celery_versions import VERSIONS
 
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
@@ -21,3 +22,8 @@ def binary(pytestconfig):
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(reason))
+
+
+def pytest_addoption(parser):
+    text = "a version of Celery to test with, may be repeated; by default the one that is installed here"
+    parser.addoption("--celery", action="append", choices=VERSIONS, help=text)

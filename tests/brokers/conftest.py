@@ -4,29 +4,50 @@ import itertools
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import debian
 import pytest
 import rabbitmq
 from celery import Celery
-from servers import Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
+from celery_versions import celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
+from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.brokers.broker import Broker
 from reconciler.brokers.queues import Brokers, Crew, Inquiry
 
 APP = """
-import json, os, pathlib, time
-from celery import Celery
+import json, os, pathlib, sys, time
+from celery import VERSION, Celery, bootsteps
+from kombu import Queue
+from kombu.common import QoS
 
 app = Celery("shop", broker=os.environ["URL"])
 app.conf.update(json.loads(os.environ["SETTINGS"]))
+
+
+class PrefetchByConsumer(bootsteps.StartStopStep):
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer):
+        def limit(prefetch_count):
+            consumer.task_consumer.qos(prefetch_count=prefetch_count, apply_global=False)
+
+        consumer.connection.default_channel.basic_qos(0, consumer.initial_prefetch_count, False)
+        consumer.qos = QoS(limit, consumer.initial_prefetch_count)
+
+
+if app.conf.get("task_default_queue_type") == "quorum" and VERSION < (5, 5):  # it does not know of them by itself
+    app.conf.task_queues = [Queue("celery", queue_arguments={"x-queue-type": "quorum"})]
+    app.steps["consumer"].add(PrefetchByConsumer)
 
 @app.task(name="hold")
 def hold():
     while not pathlib.Path("go").exists():
         time.sleep(0.05)
+
+if __name__ == "__main__":
+    for arguments in json.load(sys.stdin):
+        hold.apply_async(**arguments)
 """
 
 
@@ -111,25 +132,42 @@ def publish():
 
 
 @pytest.fixture
-def worker(tmp_path):
+def shop(tmp_path):
+    """Return the folder of the app."""
+    (tmp_path / "shop.py").write_text(APP)
+    return tmp_path
+
+
+@pytest.fixture
+def publish_by_app(celery_bin, shop):  # noqa: F811
+    """Return a function that sends tasks as the app does, in the version of Celery under test."""
+
+    def send(url, *tasks, **settings):
+        command = [celery_bin / "python", "shop.py"]
+        subprocess.run(command, cwd=shop, env=_environment(url, settings), check=True, input=json.dumps(tasks).encode())
+
+    return send
+
+
+@pytest.fixture
+def worker(celery_bin, shop):  # noqa: F811
     """Return a function that starts a worker of two processes, and returns its process."""
     started = []
-    (tmp_path / "shop.py").write_text(APP)
 
     def start(url, *flags, node="mail@mail-1", queues="celery", **settings):
         command = [
-            Path(sys.executable).parent / "celery",
+            celery_bin / "celery",
             "--app=shop",
             "worker",
             "--concurrency=2",
             f"--queues={queues}",
         ]
         command += [f"--hostname={node}", "--without-gossip", "--without-mingle", "--loglevel=INFO", *flags]
-        environment = os.environ | {"C_FORCE_ROOT": "1", "URL": url, "SETTINGS": json.dumps(settings)}
-        output = tmp_path / f"{node}.log"
+        environment = _environment(url, settings)
+        output = shop / f"{node}.log"
         with output.open("wb") as log:
             process = subprocess.Popen(
-                command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
+                command, cwd=shop, env=environment, stdout=log, stderr=log, start_new_session=True
             )
         started.append(process)
         until(lambda: f"{node} ready." in output.read_text(), output)
@@ -138,6 +176,10 @@ def worker(tmp_path):
     yield start
     for process in started:
         kill(process)
+
+
+def _environment(url, settings):
+    return os.environ | {"C_FORCE_ROOT": "1", "URL": url, "SETTINGS": json.dumps(settings)}
 
 
 def kill(process):

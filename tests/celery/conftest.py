@@ -3,17 +3,16 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from celery_versions import celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
 from servers import redis, redis_program, until  # noqa: F401 (fixtures)
 
 import render
 from render import pipeline, schema
 from render.model import Document
 
-BIN = Path(sys.executable).parent
 IN_POD = Path(render.__file__).parent / "in_pod"
 APP = """
 import json, os, pathlib, time
@@ -78,12 +77,12 @@ def broker(request, folder):
 class Running:
     """A container without its walls: the rendered command and environment, the pod's paths led to a folder."""
 
-    def __init__(self, container, folder, environment):
-        self.container, self.folder = container, folder
+    def __init__(self, container, programs, folder, environment):
+        self.container, self.programs, self.folder = container, programs, folder
         given = {entry["name"]: self.here(entry["value"]) for entry in container.get("env", ()) if "value" in entry}
         usual = {"PATH": os.environ["PATH"], "C_FORCE_ROOT": "1", "CELERY_PROBE_DIR": str(folder / "state")}
         self.environment = usual | given | environment
-        command = [BIN / container["command"][0], *map(self.here, container["args"])]
+        command = [programs / container["command"][0], *map(self.here, container["args"])]
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=self.environment, stdout=log, stderr=log)
 
@@ -97,7 +96,7 @@ class Running:
     def probe(self, kind, *arguments):
         """Return what a probe has to say, nothing when all is well; arguments take the place of the last of its own."""
         command = [self.here(part) for part in self.container[f"{kind}Probe"]["exec"]["command"]]
-        command = [sys.executable, *command[1 : len(command) - len(arguments)], *arguments]
+        command = [self.programs / command[0], *command[1 : len(command) - len(arguments)], *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert bool(done.returncode) == bool(done.stderr), done
         return done.stderr.strip()
@@ -107,7 +106,7 @@ class Running:
 
     def call(self, task, argument):
         """Send a task to the worker."""
-        command = [BIN / "celery", "--app=shop:app", "call", task, f"--args={json.dumps([argument])}"]
+        command = [self.programs / "celery", "--app=shop:app", "call", task, f"--args={json.dumps([argument])}"]
         subprocess.run(command, cwd=self.folder, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     def end(self):
@@ -116,12 +115,12 @@ class Running:
 
 
 @pytest.fixture
-def run(folder):
+def run(celery_bin, folder):  # noqa: F811
     """Return a function that starts a rendered container, with an environment beside its own."""
     started = []
 
     def start(container, environment):
-        started.append(Running(container, folder, environment))
+        started.append(Running(container, celery_bin, folder, environment))
         return started[-1]
 
     yield start

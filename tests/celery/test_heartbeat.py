@@ -122,7 +122,9 @@ def test_ping_tells_a_worker_that_answers_from_one_that_does_not(rendered, run, 
     assert running.well("liveness")
 
 
-def test_ping_reaches_beat(rendered, run, redis, until):
+def test_ping_reaches_beat(rendered, run, redis, until, celery_version):
+    if celery_version in ("5.4", "5.5", "5.6"):
+        pytest.skip(f"the beat of Celery {celery_version} cannot be asked")
     redis.start()
     spec = {"celeryVersion": "5.7", "broker": {"url": redis.url}, "beat": {"probe": {"type": "Ping"}}}
     running = run(rendered(**spec)["beat"], {})

@@ -13,24 +13,16 @@ import node as nodes
 import pytest
 import rabbitmq
 import yaml
+from celery_versions import VERSIONS
 from redis import Redis as Client
 from servers import Certificate, Redis, missing, redis_program  # noqa: F401 (a fixture)
 
 HERE = Path(__file__).parent
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--celery",
-        action="append",
-        choices=images.CELERY_VERSIONS,
-        help="a Celery version to test with, may be repeated; by default the oldest and the newest",
-    )
-
-
 def pytest_generate_tests(metafunc):
     if "celery_version" in metafunc.fixturenames:
-        oldest_and_newest = [images.CELERY_VERSIONS[0], images.CELERY_VERSIONS[-1]]
+        oldest_and_newest = [VERSIONS[0], VERSIONS[-1]]
         metafunc.parametrize(
             "celery_version", metafunc.config.getoption("celery") or oldest_and_newest, scope="session"
         )

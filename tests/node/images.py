@@ -23,7 +23,6 @@ import debian
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache/node"
-CELERY_VERSIONS = ("5.4", "5.5", "5.6", "5.7")
 PYTHON = ["python3", "media-types", "tzdata", "libstdc++6"]  # the last for wheels written in C++
 USERS = "root:x:0:0::/:\napp:x:1000:1000::/app:\n"
 SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "crds/*", "render/**/*", "reconciler/**/*")

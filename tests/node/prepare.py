@@ -9,6 +9,7 @@ import debian
 import images
 import keeper
 import node
+from celery_versions import VERSIONS
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
     print(message, file=sys.stderr, flush=True)  # noqa: T201 (nobody waits that long in silence)
     with tempfile.TemporaryDirectory() as folder, keeper.kept(Path(folder) / "node", node.tools()):
         pass
-    for version in images.CELERY_VERSIONS:
+    for version in VERSIONS:
         images.celery(version)
     images.project()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import images
 import pytest
 from celery import Celery
+from celery_versions import VERSIONS
 from keeper import CGROUPS, Place
 
 HERE = Path(__file__).parent
@@ -43,7 +44,7 @@ def pod(cluster, node):
     """Return a function that starts a pod which runs this Python program in the newest Celery's image."""
 
     def pod(program, name="pod"):
-        image = node.load(images.celery(images.CELERY_VERSIONS[-1]))
+        image = node.load(images.celery(VERSIONS[-1]))
         container = {"name": "python", "image": image, "command": ["python3", "-c", program]}
         spec = {"containers": [container], "restartPolicy": "Never"}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}

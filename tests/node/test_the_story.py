@@ -11,10 +11,11 @@ import images
 import pytest
 import yaml
 from celery import Celery
+from celery_versions import VERSIONS
 
 ROOT = Path(__file__).parents[2]
 FLOWER_USER = "admin:secret"
-NEWEST = images.CELERY_VERSIONS[-1]
+NEWEST = VERSIONS[-1]
 AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0}}
 
 
