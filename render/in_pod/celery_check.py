@@ -7,7 +7,8 @@
     python3 celery_check.py ping NODE [KEY=VALUE …]  NODE@hostname answers through the broker
 
 The first three read the file of celery_heartbeat.py, in a few milliseconds. A broker that is down is no reason to
-restart anything, since that mends nothing and kills the tasks that run: without it a worker counts as alive.
+restart anything, since that mends nothing and kills the tasks that run: without it a worker counts as alive. So it does
+when it has not noticed yet: Celery sends events from its main loop, and waits there until the broker takes them.
 """
 
 import fcntl
@@ -28,14 +29,30 @@ def trouble(mode: str, seconds: str = "0") -> str:
         return "the worker has not loaded the app yet"
     if not locked(file):
         return "the worker that wrote the heartbeat is gone, and a new one has not loaded the app yet"
-    state = os.read(file, 7).decode()
+    state, _, broker = os.read(file, 300).decode().partition("\n")[0].partition(" ")
     if mode == "startup":
         return ""
     if mode == "ready":
         return "" if state == "working" else "the worker has no connection to the broker"
-    limit = int(seconds) if state == "working" else max(int(seconds), PATIENCE_SECONDS)
+    limit, patience = int(seconds), max(int(seconds), PATIENCE_SECONDS)
     age = int(time.time() - os.fstat(file).st_mtime)
-    return f"{state} without a sign of life for {age} s, more than {limit} s" if age > limit else ""
+    if age <= limit or (age <= patience and (state == "waiting" or away(broker))):
+        return ""
+    return f"{state} without a sign of life for {age} s, more than {limit if state == 'working' else patience} s"
+
+
+def away(broker: str) -> bool:
+    """Return whether nobody answers at this address."""
+    import socket  # noqa: PLC0415 (there is no time for it while all is well)
+
+    host, _, port = broker.rpartition(":")
+    if not host:
+        return False
+    try:
+        socket.create_connection((host, int(port)), timeout=3).close()
+    except OSError:
+        return True
+    return False
 
 
 def locked(file: int) -> bool:

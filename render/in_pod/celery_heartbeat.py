@@ -2,8 +2,9 @@
 """Keeps a file that tells how the worker is. Loaded with `celery worker --include=celery_heartbeat`.
 
 The file says `working` while the worker consumes; its age is then that of the main loop's last turn. It says `waiting`
-while the worker is without its broker; its age is then that of the loss. The worker holds a lock on it, so that a
-file left behind by the container before this one counts for nothing. celery_check.py reads it.
+while the worker is without its broker; its age is then that of the loss. Behind that is the broker's address, if there
+is one. The worker holds a lock on the file, so that one left behind by the container before this one counts for
+nothing. celery_check.py reads it.
 
 Runs in the user's image, which may have no more than Python 3.8 and Celery 5.3.
 """
@@ -38,6 +39,7 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, consumer: Any) -> None:
         self.connected = True
+        self.say(b"working " + address(consumer.connection.info()).encode() + b"\n")
         self.timer = consumer.timer.call_after(0, self.beat, (consumer,))
 
     def beat(self, consumer: Any) -> None:
@@ -60,6 +62,12 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]
         """Write over the state before, which has the same length: no reader ever sees less than one of them."""
         with suppress(OSError):  # a broken disk shows in the file's age, and must not stop the worker
             os.pwrite(self.file, state, 0)
+
+
+def address(broker: Any) -> str:
+    """Return host:port; nothing for brokers that are no server: sockets, folders and services have other names."""
+    host, port = broker.get("hostname"), broker.get("port")
+    return f"{host}:{port}" if host and port and "/" not in host else ""
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -95,6 +95,27 @@ def test_a_worker_without_broker_is_not_ready_but_alive_and_comes_back(rendered,
     beats(running, until)
 
 
+def test_a_worker_that_cannot_notice_that_the_broker_is_gone_is_alive_and_comes_back(rendered, run, redis, until):
+    """Busy meanwhile, it tries to send its next event before it listens to the broker, and tries for ever."""
+    redis.start()
+    group = {"name": "worker", "pool": "solo", "timeLimitSeconds": 600}
+    running = run(rendered(workers=[group])["worker"], {"CELERY_BROKER_URL": redis.url})
+    until(lambda: running.well("readiness"), "readiness")
+    busy(running, until)
+    until(lambda: running.probe("liveness", "3").startswith("working without a sign of life"), "an event that is due")
+    redis.stop()
+    (running.folder / "the end").touch()
+    until((running.folder / "ended").exists, "the end of the task")
+    assert running.probe("liveness", "3") == ""
+    file = running.folder / "state/heartbeat"
+    os.utime(file, (time.time() - 3700, time.time() - 3700))
+    assert running.probe("liveness").startswith("working without a sign of life for 37")
+    redis.start()
+    beats(running, until)
+    until(lambda: running.well("readiness"), "readiness, again")
+    beats(running, until)
+
+
 def test_a_worker_that_waits_for_the_broker_longer_than_celery_would_is_dead(rendered, run, redis, until):
     running = run(rendered()["worker"], {"CELERY_BROKER_URL": redis.url})
     until(lambda: running.well("startup"), "the start")
