@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import debian
@@ -22,10 +23,17 @@ HERE = Path(__file__).parent
 
 def pytest_generate_tests(metafunc):
     if "celery_version" in metafunc.fixturenames:
-        oldest_and_newest = [VERSIONS[0], VERSIONS[-1]]
-        metafunc.parametrize(
-            "celery_version", metafunc.config.getoption("celery") or oldest_and_newest, scope="session"
-        )
+        metafunc.parametrize("celery_version", _celery_versions(metafunc.config), scope="session")
+
+
+def _celery_versions(config):
+    return config.getoption("celery") or [VERSIONS[0], VERSIONS[-1]]
+
+
+@pytest.fixture(scope="session")
+def celery_versions(pytestconfig):
+    """Return all versions of the run, for a test that has them side by side."""
+    return _celery_versions(pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -155,23 +163,23 @@ def on_rabbitmq(rabbitmq_server, vhosts):
 
 
 @pytest.fixture
-def shop(cluster, celery_version, celery_image, records, tmp_path):
-    """Return a function: the CeleryApp `shop` with this spec, rendered and applied; it returns the children."""
+def applied(cluster, node, records, tmp_path):
+    """Return a function: a CeleryApp with the app `shop`, rendered and applied; it returns the children."""
 
-    def shop(broker_url, **spec):
+    def applied(name, celery_version, broker_url, **spec):
         secret = {"metadata": {"name": "broker"}, "stringData": {"url": broker_url}}
         cluster.apply({"apiVersion": "v1", "kind": "Secret"} | secret).accepted()
         app = {
             "apiVersion": "celeryproject.org/v1alpha1",
             "kind": "CeleryApp",
-            "metadata": {"name": "shop"},
+            "metadata": {"name": name},
             "spec": {
-                "image": celery_image,
+                "image": node.load(images.celery(celery_version)),
                 "app": "shop.celery:app",
                 "celeryVersion": celery_version,
                 "broker": {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "url"}}},
-                "env": [{"name": "RECORDS_URL", "value": records.url}],
                 **spec,
+                "env": [{"name": "RECORDS_URL", "value": records.url}, *spec.get("env", ())],
             },
         }
         (tmp_path / "app.yaml").write_text(json.dumps(app))
@@ -182,4 +190,10 @@ def shop(cluster, celery_version, celery_image, records, tmp_path):
             cluster.apply(child).accepted()
         return children
 
-    return shop
+    return applied
+
+
+@pytest.fixture
+def shop(applied, celery_version):
+    """Return a function: the CeleryApp `shop` with this spec, rendered and applied; it returns the children."""
+    return partial(applied, "shop", celery_version)
