@@ -62,6 +62,7 @@ bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py
 	$(bin)/python bench/bench_reconcile.py
 	$(bin)/python bench/bench_rescale.py
+	$(bin)/python bench/bench_probe.py
 	$(bin)/python bench/bench_queues.py
 	$(bin)/python bench/bench_scale.py
 
