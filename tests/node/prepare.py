@@ -4,6 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import browser
 import build
 import debian
 import images
@@ -15,13 +16,14 @@ from celery_versions import VERSIONS
 def main() -> None:
     keeper.check()
     build.binary()
-    message = "Making the node's programs and images, about 2 minutes the first time."
+    message = "Making the node's programs and images, and Chromium, about 4 minutes the first time."
     print(message, file=sys.stderr, flush=True)  # noqa: T201 (nobody waits that long in silence)
     with tempfile.TemporaryDirectory() as folder, keeper.kept(Path(folder) / "node", node.tools()):
         pass
     for version in VERSIONS:
         images.celery(version)
     images.project()
+    browser.program()
 
 
 if __name__ == "__main__":
