@@ -14,10 +14,9 @@ records = Redis.from_url(os.environ.get("RECORDS_URL") or os.environ["CELERY_BRO
 class Recorded(Task):
     def __call__(self, *args, **kwargs):
         self._record("started")
-        try:
-            return super().__call__(*args, **kwargs)
-        finally:
-            self._record("ended")
+        result = super().__call__(*args, **kwargs)
+        self._record("ended")  # not when it was stopped: a child told to exit raises SystemExit here
+        return result
 
     def _record(self, event):
         said = {"event": event, "task": self.name, "id": self.request.id, "time": time.time()}
