@@ -38,6 +38,7 @@ class Cluster:
     namespace: str
     timeout_seconds: float = 90
     address: str = "127.0.0.1"
+    patience_seconds: float = 60
 
     @property
     def kubeconfig(self) -> Path:
@@ -118,8 +119,9 @@ class Cluster:
         seen = status.get("observedGeneration") == live["metadata"]["generation"]
         return seen and all(status.get(f"{of}eplicas", 0) == wanted for of in ("r", "updatedR", "readyR"))
 
-    def wait_until(self, holds: Callable[[], Any], timeout_seconds: float = 60) -> Any:
+    def wait_until(self, holds: Callable[[], Any], timeout_seconds: float | None = None) -> Any:
         """Return the first true answer, or fail with what is in the namespace."""
+        timeout_seconds = timeout_seconds or self.patience_seconds
         deadline = time.monotonic() + timeout_seconds
         while not (answer := holds()):
             if time.monotonic() > deadline:

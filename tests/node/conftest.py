@@ -81,7 +81,7 @@ def installation(node, project_image):
     [container] = cluster.get(deployment)["spec"]["template"]["spec"]["containers"]
     assert container["image"] == project_image
     try:
-        cluster.wait_until(lambda: cluster.is_rolled_out(deployment), 120)
+        cluster.wait_until(lambda: cluster.is_rolled_out(deployment))
     except AssertionError as reason:
         reason.add_note(logs(cluster))
         raise

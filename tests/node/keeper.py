@@ -161,6 +161,9 @@ def _make(cgroup: Path) -> None:
     for name in ("cpuset.cpus", "cpuset.mems"):  # version 1 has them empty in a new cgroup, which then takes nobody
         if (cgroup / name).exists() and not (cgroup / "cgroup.controllers").exists():
             (cgroup / name).write_text((cgroup.parent / name).read_text())
+    for name, value in (("cpu.shares", "10240"), ("cpu.weight", "1000")):  # else all of it gets what one process gets
+        if (cgroup / name).exists():
+            (cgroup / name).write_text(value)
 
 
 def _remove(cgroup: Path) -> None:

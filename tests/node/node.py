@@ -7,6 +7,7 @@ installed, and nothing is left, however the tests end.
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import control_plane
@@ -21,13 +22,15 @@ from keeper import Place
 
 CACHE = Path(__file__).parents[2] / ".cache/node"
 PROGRAMS = ["containerd", "runc", "containernetworking-plugins", "nftables", "iproute2"]
+PATIENCE_SECONDS = 180
+"""For what pods do."""
 
 
 class Node:
     """A running node: its cluster, where it is, and what only its container runtime can do."""
 
     def __init__(self, plane: ControlPlane, place: Place) -> None:
-        self.cluster, self.place = plane.cluster, place
+        self.cluster, self.place = replace(plane.cluster, patience_seconds=PATIENCE_SECONDS), place
         self._plane = plane
         self._loaded: set[str] = set()
 

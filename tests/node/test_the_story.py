@@ -30,7 +30,7 @@ def test_an_app_that_is_applied_does_its_work(cluster, redis, records, celery_ve
     app["spec"]["env"] = [{"name": "RECORDS_URL", "value": records.url}]
 
     cluster.kubectl("apply", "--filename=-", stdin=json.dumps(app))
-    cluster.wait_until(lambda: cluster.condition(app, "Ready"), 120)
+    cluster.wait_until(lambda: cluster.condition(app, "Ready"))
 
     with Celery(broker=redis.url) as client:
         sent = {client.send_task("nap", [0.1], queue=queue).id for queue in ("celery", "orders", "mail")}
@@ -47,7 +47,7 @@ def test_workers_follow_their_queue_to_zero_and_back_and_idle_ones_go_first(clus
     sent = [client.send_task("hold", ["the rush is over"]).id for _ in range(7)]
     last = client.send_task("hold", ["all is over"]).id  # for who comes last, else the first to go
     shop.apply(concurrency=2, disablePrefetch=True, scaling=scaling(minReplicas=0, queue={"averageLength": 2}))
-    cluster.wait_until(lambda: len(records.records()) == 8, 120)
+    cluster.wait_until(lambda: len(records.records()) == 8)
     assert list(Counter(each["pod"] for each in records.records()).values()) == [2, 2, 2, 2]
 
     records.let("the rush is over")
@@ -64,12 +64,12 @@ def test_workers_follow_their_queue_to_zero_and_back_and_idle_ones_go_first(clus
 def test_workers_follow_their_load(cluster, shop, client):
     requests = {"requests": {"cpu": "100m"}}
     shop.apply(concurrency=2, resources=requests, scaling=scaling(maxReplicas=3, cpu={"averageUtilization": 100}))
-    cluster.wait_until(lambda: shop.is_ready() and is_calm(cluster), 120)  # its start is a load, too
+    cluster.wait_until(lambda: shop.is_ready() and is_calm(cluster))  # its start is a load, too
 
     burning = [client.send_task("burn", [600]).id for _ in range(2)]
-    cluster.wait_until(lambda: shop.replicas() == 3, 120)
+    cluster.wait_until(lambda: shop.replicas() == 3)
     client.control.revoke(burning, terminate=True, signal="SIGKILL")
-    cluster.wait_until(lambda: shop.replicas() == 1 and len(pods(cluster)) == 1, 120)
+    cluster.wait_until(lambda: shop.replicas() == 1 and len(pods(cluster)) == 1)
 
 
 def test_no_task_is_lost_while_everything_around_it_is_replaced(node, cluster, shop, records, client, reconciler):
