@@ -1,4 +1,4 @@
-"""Prints the table of docs/celery-queues.md from files that `pytest tests/brokers --junitxml=FILE` has written."""
+"""Prints the table of docs/celery.md from files that `pytest tests/brokers --junitxml=FILE` has written."""
 
 import json
 import sys

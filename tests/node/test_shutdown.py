@@ -1,7 +1,7 @@
 """What becomes of tasks when pods are replaced while they work: counted, with the kubelet's own SIGTERM and SIGKILL.
 
 In every worker group a task runs, others wait behind it, and two more are sent during the replacement. The counts are
-the table of docs/celery-shutdown.md; as seen: pytest tests/node/test_shutdown.py -s --celery 5.7 | grep '^|'
+the table of docs/celery.md; as seen: pytest tests/node/test_shutdown.py -s --celery 5.7 | grep '^|'
 """
 
 import json
