@@ -100,7 +100,7 @@ METADATA: Json = {
         "uid": {"type": "string"},
         "finalizers": {
             "type": "array",
-            "items": {"type": "string", "pattern": _QUALIFIED},
+            "items": {"type": "string", "pattern": _QUALIFIED, "default": ""},
             "x-kubernetes-validations": [
                 {
                     "rule": "!('orphan' in self && 'foregroundDeletion' in self)",

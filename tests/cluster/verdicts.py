@@ -51,7 +51,7 @@ DELIBERATE = {
 
 WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")))
 """How a problem begins that says all about a value: what is in it is not named one by one, as the server does."""
-ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp")
+ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp", re.DOTALL)
 
 
 class Answer(NamedTuple):

@@ -117,6 +117,7 @@ def test_the_smallest_app_has_one_group_of_workers():
     ]
 
 
-def test_a_label_without_a_value_is_empty():
-    filled = default.fill({"metadata": {"labels": {"a": None}, "annotations": {"b": None}}}, schema.load().structural)
-    assert filled["metadata"] == {"labels": {"a": ""}, "annotations": {"b": ""}}
+def test_text_of_the_metadata_that_is_null_is_empty():
+    metadata = {"labels": {"a": None}, "annotations": {"b": None}, "finalizers": [None]}
+    filled = default.fill({"metadata": metadata}, schema.load().structural)
+    assert filled["metadata"] == {"labels": {"a": ""}, "annotations": {"b": ""}, "finalizers": [""]}
