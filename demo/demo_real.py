@@ -14,6 +14,7 @@ import build
 import images
 import node as nodes
 import servers
+from celery_versions import VERSIONS
 
 TAGS = ("registry.example.com/shop:1.4.2", "registry.example.com/shop:1.5.0")
 WORKERS = "-l celeryproject.org/component=worker"
@@ -90,7 +91,7 @@ def play(folder: Path) -> None:
     binary = build.binary()
     say("Starting a control plane and a node with kubelet, kube-proxy and containerd …")
     with nodes.running(binary, folder) as node:
-        newest = images.celery(images.CELERY_VERSIONS[-1])
+        newest = images.celery(VERSIONS[-1])
         for image in (images.project(), *(newest._replace(name=name) for name in TAGS)):
             node.load(image)
         broker = servers.Redis(servers.redis_server(), folder, "--protected-mode", "no", address=node.place.host)
