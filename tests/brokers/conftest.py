@@ -46,8 +46,9 @@ def hold():
         time.sleep(0.05)
 
 if __name__ == "__main__":
-    for arguments in json.load(sys.stdin):
-        hold.apply_async(**arguments)
+    with app.connection_for_write() as connection:  # who ends without closing it may lose what was sent last
+        for arguments in json.load(sys.stdin):
+            hold.apply_async(connection=connection, **arguments)
 """
 
 
