@@ -251,6 +251,8 @@ class Reading:
                 self.problem(event, path, NOT_KEPT.format(lost[0]))
             if event.style in "|>" and text.lstrip("\n").startswith("\t"):
                 self.problem(event, path, "begins with a tab: kubectl takes it for indentation")
+            if event.style in "|>" and " " in text and not text.strip(" \n"):  # `>1` of spaces has fewer to kubectl
+                self.problem(event, path, "is a block of nothing but spaces: write them in double quotes")
         except UnicodeEncodeError:  # "\ud83d\ude00": one character to JSON, an error or two halves to YAML
             self.problem(event, path, "has half a character as \\u escape: write the character itself")
         except ValueError as error:

@@ -29,6 +29,7 @@ STRICTER = {
     "an alias and its colon": "could not find expected ':'",  # `*a:` is an alias named `a:` to YAML 1.2
     "a tab": "a tab cannot stand here: use spaces",  # PyYAML refuses it, like every tab outside of quotes
     "a block that begins with a tab": "begins with a tab: kubectl takes it for indentation",  # it does without a digit
+    "a block of spaces": "is a block of nothing but spaces",  # go-yaml ends some of them sooner
     "a block that begins with spaces": "a block cannot begin with a line of spaces",  # ruamel.yaml refuses it
     "a comment too close": r"after \| or > comes a new line",  # YAML wants a space before a comment
     "a percent sign at the margin": "is a directive to the YAML reader",  # to kubectl too, but in quotes
@@ -94,6 +95,8 @@ CASES = {
     "a block as the file ends": (f"{HEAD}a: |\n  x", SAME),
     "a kept block as the file ends": (f"{HEAD}a: |+\n  x", SAME),
     "a block that begins with spaces": (f"{HEAD}a: |\n \n  x\n", "a block that begins with spaces"),
+    "a folded block of spaces": (f"{HEAD}a: >1\n    \n\n---\n", "a block of spaces"),
+    "a literal block of spaces": (f"{HEAD}a: |2+\n    \n", "a block of spaces"),
     "a block with a tab": (f"{HEAD}a: |\n  \tx\n", NEITHER),
     "a block with a digit and a tab": (f"{HEAD}a: |2\n  \tx\n", "a block that begins with a tab"),
     "a comment at the bar": (f"{HEAD}a: |# c\n  x\n", "a comment too close"),

@@ -271,6 +271,11 @@ def test_documents_are_found_in_their_order(text):
             id="a tab in a block",
         ),
         pytest.param(
+            "a: >1\n    \n",
+            ["app.yaml:1: a: is a block of nothing but spaces: write them in double quotes"],
+            id="a block of spaces",
+        ),
+        pytest.param(
             "a:\n\tb: 1\n",
             ["app.yaml:2: column 1: a tab cannot stand here: use spaces"],
             id="a tab for indentation",
