@@ -68,6 +68,8 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     ours = [volume for volume in (*volumes, TMP) if volume.path not in mounted]
     pod = {
         "enableServiceLinks": False,  # a Service named flower would set FLOWER_PORT=tcp://…
+        # As pid 1 Celery would never get a SIGTERM that comes while the app is still imported: pid_namespaces(7).
+        "shareProcessNamespace": True,
         **({} if "serviceAccountName" in spec else NO_SERVICE_ACCOUNT),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **spec.get("podSecurityContext", {})},
         **_given(spec, POD_FIELDS),

@@ -246,7 +246,7 @@ def ends_softly(cluster, workers, records):
     before = len(records.records())
     workers.app.send_task("nap", [600], queue="soft")
     cluster.wait_until(lambda: len(records.records()) > before)
-    terminate = f"import os; os.kill(1, {signal.SIGTERM.value})"
+    terminate = f"import os; os.kill({workers.ask('stats')['soft']['pid']}, {signal.SIGTERM.value})"
     cluster.kubectl("exec", "deployment/shop-soft", "--", "python3", "-c", terminate)
     cluster.wait_until(lambda: containers(cluster, "soft")[0]["restartCount"])
     return "Initiating Soft Shutdown, terminating in 1 seconds" in logged(cluster, "soft", "--previous")

@@ -73,7 +73,7 @@ class Workers:
         return [container["restartCount"] for container in self.containers(groups)]
 
     def stop(self, group):
-        """Stop the main process with a signal from outside; in its own namespace pid 1 is safe from that."""
+        """Stop the main process, and no other of the container's."""
         for container in self.containers([group]):
             [_, _, name] = container["containerID"].partition("://")
             kill = ["ctr", "--namespace=k8s.io", "tasks", "kill", "--signal=SIGSTOP", name]

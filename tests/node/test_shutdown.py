@@ -18,6 +18,13 @@ SHORT, LONG, SOFT = 4, 24, 6  # seconds of tasks and of the soft shutdown
 ENOUGH, TOO_LITTLE = 60, 12  # seconds of grace; ENOUGH whatever the machine is at, TOO_LITTLE for a LONG task
 PREFETCHED = 3  # messages that a worker holds unacknowledged: exactly these, so that all counts are sure
 KILLED = 137
+TERMINATED = 143
+STILL_IMPORTED = """
+import json, time
+from shop.celery import records
+records.rpush("records", json.dumps({"event": "imported"}))
+time.sleep(3600)
+"""
 
 
 class Group(NamedTuple):
@@ -210,6 +217,28 @@ def test_rabbitmq_hands_on_at_once_what_a_killed_pod_held(start, on_rabbitmq):
     codes = workers.replaced(lambda: workers.cluster.kubectl("rollout", "restart", "deployment"))
     workers.cluster.wait_until(lambda: workers.times("ended") == Counter([first, *others]), LONG + 60)
     assert (codes, workers.times("started")) == ({"late-long": KILLED}, Counter([first, first, *others]))
+
+
+def test_a_pod_that_still_imports_its_app_ends_at_once(cluster, shop, redis, records):
+    """Celery listens for SIGTERM only later; a pod that missed it would become ready while it is being removed."""
+    module = {"metadata": {"name": "slow"}, "data": {"slow.py": STILL_IMPORTED}}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap"} | module).accepted()
+    components = {
+        "workers": [{"name": "worker", "terminationGracePeriodSeconds": 600}],
+        "beat": {"probe": {"type": "None"}},
+        "flower": {"auth": {"basicAuth": {"secretKeyRef": {"name": "broker", "key": "url"}}}},
+    }
+    slow = {
+        "app": "slow:app",
+        "env": [{"name": "PYTHONPATH", "value": "/etc/slow"}],
+        "volumes": [{"name": "slow", "configMap": {"name": "slow"}}],
+        "volumeMounts": [{"name": "slow", "mountPath": "/etc/slow"}],
+    }
+    children = shop(redis.url, **slow, **components)
+    workers = Workers(cluster, redis.url, records, [child for child in children if child["kind"] == "Deployment"])
+    cluster.wait_until(lambda: len(records.records()) == len(components))
+    codes = workers.replaced(lambda: cluster.kubectl("delete", "deployments", "--all"))
+    assert codes == dict.fromkeys(["worker", "beat", "flower"], TERMINATED)
 
 
 def rolled(workers):

@@ -23,6 +23,7 @@ MINIMAL = {
             "metadata": {"labels": LABELS},
             "spec": {
                 "enableServiceLinks": False,
+                "shareProcessNamespace": True,
                 "serviceAccountName": "default",
                 "automountServiceAccountToken": False,
                 "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
