@@ -26,9 +26,9 @@ test: $(test) lint ## lint, then every test, those on a real Kubernetes API serv
 fast: $(test) ## the tests that need no control plane
 	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster --ignore tests/node
 
-e2e: $(test) ## real pods on a real kubelet, with the oldest and the newest Celery; needs Linux and root
+e2e: $(test) ## real pods on two real kubelets, with the oldest and the newest Celery; needs Linux and root
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
-	CI=true $(bin)/pytest tests/node $(addprefix --celery=,$(CELERY))
+	CI=true $(bin)/pytest tests/node --numprocesses 2 --dist loadfile $(addprefix --celery=,$(CELERY))
 
 e2e-all: ## the same with every Celery version
 	$(MAKE) e2e CELERY="5.4 5.5 5.6 5.7"

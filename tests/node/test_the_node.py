@@ -107,8 +107,9 @@ def test_celery_works_on_both_brokers(request, cluster, shop, records, broker):
     assert {each["id"] for each in records.records()} == {sent.id}
 
 
-def test_nothing_is_left_of_a_run_that_is_killed(cluster, node, tmp_path):
-    command = [sys.executable, "-c", UNTIL_KILLED, tmp_path]
+def test_nothing_is_left_of_a_run_that_is_killed(cluster, node, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")  # tmp_path has this test's name, too long for the sockets in there
+    command = [sys.executable, "-c", UNTIL_KILLED, folder]
     modules = (HERE, HERE.with_name("brokers"), HERE.with_name("cluster"))
     environment = os.environ | {"PYTHONPATH": ":".join(map(str, modules))}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, start_new_session=True) as tests:
@@ -118,7 +119,7 @@ def test_nothing_is_left_of_a_run_that_is_killed(cluster, node, tmp_path):
         assert all(seen.values()), seen
         os.killpg(tests.pid, signal.SIGKILL)
     cluster.wait_until(lambda: not any(traces(node, place, namespace).values()))
-    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+    assert str(folder) not in Path("/proc/mounts").read_text()
     assert place.link not in on_the_machine(node, "nft", "list", "ruleset")
 
 
