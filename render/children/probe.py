@@ -16,7 +16,7 @@ from render.model import CeleryApp, Component, Manifest
 
 FILES = (naming.HEARTBEAT_FILE, naming.CHECK_FILE)
 CHECK = f"{naming.PROBE_PATH}/{naming.CHECK_FILE}"
-QUICK = ("python3", "-I", "-S", CHECK)  # -I -S: neither the environment nor site-packages; under 10 ms of CPU
+QUICK = ("python3", "-I", "-S", CHECK)  # -I -S: neither the environment nor site-packages: see bench/bench_probe.py
 STARTUP_SECONDS = LIVENESS_SECONDS = 300
 """What beat is given; a worker group says itself."""
 

@@ -5,6 +5,7 @@ import sys
 
 import click
 import pytest
+from fields import GROUP, SINCE
 
 
 @pytest.fixture
@@ -31,28 +32,13 @@ def worker(rendered, parsed):
     return lambda group=None, **spec: parsed(rendered(workers=[{"name": "worker", **(group or {})}], **spec)["worker"])
 
 
-EVERYTHING = {
-    "queues": ["mail", "mail.high"],
-    "concurrency": 3,
-    "pool": "solo",
-    "logLevel": "ERROR",
-    "prefetchMultiplier": 1,
-    "disablePrefetch": True,
-    "optimization": "fair",
-    "maxTasksPerChild": 10,
-    "maxMemoryPerChild": "200Mi",
-    "timeLimitSeconds": 60,
-    "softTimeLimitSeconds": 50,
-    "taskEvents": True,
-    "softShutdownSeconds": 30,
-    "args": ["--heartbeat-interval=10"],
-}
+EVERYTHING = {**GROUP, **SINCE["5.5"], **SINCE["5.6"], "concurrency": 3, "pool": "solo"}
 
 
 def test_every_field_of_a_group_reaches_the_worker(worker):
     found = worker(EVERYTHING, celeryVersion="5.7")
     expected = {
-        "queues": ["mail", "mail.high"],
+        "queues": ["celery", "mail"],
         "exclude_queues": None,
         "concurrency": 3,
         "prefetch_multiplier": 1,

@@ -1,10 +1,13 @@
 """The probes on real workers, from start to end, while the broker goes and comes."""
 
 import os
+import runpy
 import signal
 import time
+from importlib import resources
 
 import pytest
+from kombu import Connection
 
 PROBES = ("startup", "readiness", "liveness")
 POOLS = ("prefork", "threads", "solo")
@@ -150,3 +153,30 @@ def test_ping_reaches_beat(rendered, run, redis, until, celery_version):
     spec = {"celeryVersion": "5.7", "broker": {"url": redis.url}, "beat": {"probe": {"type": "Ping"}}}
     running = run(rendered(**spec)["beat"], {})
     until(lambda: running.well("liveness"), "an answer")
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Return the heartbeat's function from Connection.info() to host:port."""
+    return runpy.run_path(str(resources.files("render").joinpath("in_pod/celery_heartbeat.py")))["address"]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://redis/3", "redis:6379"),
+        ("rediss://:password@redis.databases:6380", "redis.databases:6380"),
+        ("redis://[::1]:7000", "::1:7000"),
+        ("sentinel://one:26379;sentinel://two:26379", "one:26379"),
+        ("amqp://shop@rabbitmq//", "rabbitmq:5672"),
+        ("amqps://shop@rabbitmq/shop", "rabbitmq:5671"),
+        ("redis+socket:///run/redis.sock", ""),
+        ("filesystem://", ""),
+    ],
+)
+def test_the_check_knocks_at_the_broker_where_it_is_a_server(address, url, expected):
+    assert address(Connection(url).info()) == expected
+
+
+def test_a_service_is_no_server_to_knock_at(address):
+    assert address({"transport": "sqs", "hostname": None, "port": None}) == ""

@@ -1,20 +1,8 @@
 """Every field that a version of Celery may be given, on a real worker and a real beat of it."""
 
 import pytest
+from fields import GROUP, SINCE
 
-GROUP = {
-    "queues": ["celery", "mail"],
-    "logLevel": "ERROR",
-    "prefetchMultiplier": 1,
-    "optimization": "fair",
-    "maxTasksPerChild": 10,
-    "maxMemoryPerChild": "200Mi",
-    "timeLimitSeconds": 60,
-    "softTimeLimitSeconds": 50,
-    "taskEvents": True,
-    "args": ["--heartbeat-interval=10"],
-}
-SINCE = {"5.5": {"softShutdownSeconds": 30}, "5.6": {"disablePrefetch": True}, "5.7": {"concurrency": "auto"}}
 BEAT = {"schedulerClass": "celery.beat:PersistentScheduler", "maxIntervalSeconds": 1, "logLevel": "DEBUG"}
 
 
