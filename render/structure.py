@@ -15,6 +15,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import create
 
 from render import quantity, wording
+from render.errors import Path
 from render.schema import closed
 
 Json = dict[str, Any]
@@ -39,6 +40,19 @@ MAX_EXACT = 2**53 - 1
 def errors(data: Any, structural: Json) -> Errors:
     """Yield every error: `absolute_path` says where, `validator` by which keyword (UNKNOWN: no field of the schema)."""
     return _Validator(structural).iter_errors(data)
+
+
+def node_at(path: Path, structural: Node) -> Node:
+    """Return what the schema says of the place; nothing where it says nothing."""
+    for step in path:
+        fields = structural.get("properties", {})
+        found = (
+            structural.get("items")
+            if isinstance(step, int)
+            else fields.get(step, structural.get("additionalProperties"))
+        )
+        structural = found if isinstance(found, dict) else {}
+    return structural
 
 
 def _is(value: Any, name: str) -> bool:

@@ -1,6 +1,6 @@
 """Every problem of a CeleryApp, as the API server would find them, each with what to write instead. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -16,6 +16,8 @@ BLOCKING = {"type", "required", "enum", "maxLength", "maxItems", "maxProperties"
 RULES_SEE = {"name", "finalizers", "ownerReferences"}
 """What of the metadata there are rules about: the CRD's see the name, the API server's own the rest."""
 
+HOLLOW = "has nothing behind it, which counts as absent: write {0}: {{}} for all defaults, or remove it"
+
 
 def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[Problem]:
     """Return every problem of the document's data, defaults filled in, by line."""
@@ -28,10 +30,11 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
     for fault in faults:
         path: Path = tuple(fault.absolute_path)
         messages.setdefault(path, _message(fault, path, document))
+    hollow = ((path, HOLLOW.format(path[-1])) for path in _hollow(document, schema))
     broken = rules.broken(_for_rules(data), schema.structural, blocked, faulty)
     found = (*messages.items(), *(each for each in broken if each[0] not in messages))
     return sorted(
-        (Problem(document.source, document.line(path), path, message) for path, message in found),
+        (Problem(document.source, document.line(path), path, message) for path, message in (*found, *hollow)),
         key=lambda problem: (problem.line, dotted(problem.path)),
     )
 
@@ -45,6 +48,18 @@ def _identity(document: Document, schema: Schema) -> Problem | None:
     words = f"has no {' and no '.join(missing)}" if missing else f"is {given['apiVersion']} {given['kind']}"
     message = f"{words}; write {schema.group_version} {schema.kind}"
     return Problem(document.source, document.line(("kind",)), (), message)
+
+
+def _hollow(document: Document, schema: Schema) -> Iterator[Path]:
+    """Yield what is written as `beat:` and nothing more, where `{}` would be something: an object with defaults inside.
+
+    Only here the API server is not asked: it gets the null that YAML makes of it, and takes that for no beat.
+    """
+    for path in (path for path, text in document.plain.items() if not text):
+        node = structure.node_at(path, schema.structural)
+        defaults = any("default" in field for field in node.get("properties", {}).values())
+        if defaults and not node.get("required") and "default" not in node:
+            yield path
 
 
 def _counts(fault: ValidationError) -> bool:
