@@ -34,7 +34,7 @@ e2e-all: ## the same with every Celery version
 	$(MAKE) e2e CELERY="5.4 5.5 5.6 5.7"
 
 fuzz: $(test) ## judge N (default: 50000) documents beside the API server; FUZZ_SEED repeats a run
-	$(bin)/python tests/cluster/fuzz.py $(N)
+	PYTHONPATH=tests/cluster $(bin)/python tests/cluster/verdict/fuzz.py $(N)
 
 lint: $(test) ## ruff, mypy, import contracts
 	$(bin)/ruff check

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import build
 import control_plane
-import fault_proxy
 import pytest
 import yaml
 
@@ -28,13 +27,6 @@ def cluster(plane):
     name = created.body["metadata"]["name"]
     yield plane.in_namespace(name)
     plane.request("DELETE", f"{namespaces}/{name}").accepted()
-
-
-@pytest.fixture
-def proxy(cluster):
-    """Return an API server that fails on demand, in front of the real one."""
-    with fault_proxy.running(cluster) as proxy:
-        yield proxy
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Steps that need no server; the rest is in tests/cluster/test_reconcile_act.py."""
+"""Steps that need no server; the rest is in tests/cluster/reconcile/test_reconcile_act.py."""
 
 from reconciler import act
 from reconciler.model import Outcome

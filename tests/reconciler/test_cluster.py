@@ -1,4 +1,4 @@
-"""What of reconciler/cluster.py and transport.py needs no server; the rest is in tests/cluster/test_client.py."""
+"""What of cluster.py and transport.py needs no server; tests/cluster/reconcile/test_client.py has the rest."""
 
 import ssl
 

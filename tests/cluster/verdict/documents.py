@@ -24,7 +24,7 @@ from render.errors import dotted
 Json = dict[str, Any]
 Node = dict[str, Any]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = schema.load().structural
 APP: Json = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": {"name": "shop"}}
 NEEDED = {"image": "registry.example.com/shop:1", "app": "shop"}

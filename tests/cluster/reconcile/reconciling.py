@@ -26,7 +26,7 @@ from reconciler.model import CELERY_APP, CHILD_KINDS, AppResult, Options, PassRe
 from reconciler.reconcile import World
 from reconciler.transport import Transport
 
-BASE = Path(__file__).parents[2] / "kustomize/base"
+BASE = Path(__file__).parents[3] / "kustomize/base"
 NAMESPACE = "celery-render-system"
 SPEC = {"image": "registry.example.com/shop:1", "app": "shop.celery:app"}
 EACH_OF_ITS_OWN = ("uid", "creationTimestamp", "namespace", "clusterIP", "clusterIPs", "volumeName", "finalizers")

@@ -29,7 +29,7 @@ def hold():
     while not pathlib.Path("go").exists():
         time.sleep(0.05)
 """
-SECRETS = Path(__file__).parents[2] / "kustomize/components/queue-scaling/broker-secrets.yaml"
+SECRETS = Path(__file__).parents[3] / "kustomize/components/queue-scaling/broker-secrets.yaml"
 WORKER = "Deployment shop-worker"
 AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0}}
 

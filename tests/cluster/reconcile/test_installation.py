@@ -11,7 +11,7 @@ import yaml
 
 from reconciler import model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KUSTOMIZE = ROOT / "kustomize"
 INSTALLATIONS = [KUSTOMIZE / "base", *sorted(KUSTOMIZE.glob("overlays/*"))]
 ARGOCD_CM = {

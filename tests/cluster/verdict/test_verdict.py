@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 INVALID = sorted((ROOT / "tests/invalid").glob("*.yaml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*/app.yaml"))
 

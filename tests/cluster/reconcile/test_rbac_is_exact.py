@@ -14,7 +14,7 @@ from reconciler.model import CELERY_APP, CHILD_KINDS, PERSISTENT_VOLUME_CLAIM
 
 pytest_plugins = "reconciling"
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ACCOUNT = "system:serviceaccount:celery-render-system:celery-reconcile"
 SECRET = {"secretKeyRef": {"name": "shop-broker", "key": "url"}}
 SCALING = {"maxReplicas": 2, "cpu": {"averageValue": "1"}}

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from fault_proxy import answer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LEASE = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "celery-reconcile"}}
 WORKER = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-worker"}}
 IMAGE, NEWER = "registry.example.com/shop:1", "registry.example.com/shop:2"
