@@ -30,8 +30,9 @@ e2e: $(test) ## real pods on two real kubelets, with the oldest and the newest C
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
 	CI=true $(bin)/pytest tests/node --numprocesses 2 --dist loadfile $(addprefix --celery=,$(CELERY))
 
-e2e-all: ## the same with every Celery version
-	$(MAKE) e2e CELERY="5.4 5.5 5.6 5.7"
+e2e-all: CELERY := 5.4 5.5 5.6 5.7
+e2e-all: e2e ## the same with every Celery version, and all tests that start Celery outside of pods
+	CI=true $(bin)/pytest tests/brokers tests/celery --numprocesses auto --dist loadfile $(addprefix --celery=,$(CELERY))
 
 fuzz: $(test) ## judge N (default: 50000) documents beside the API server; FUZZ_SEED repeats a run
 	PYTHONPATH=tests/cluster $(bin)/python tests/cluster/verdict/fuzz.py $(N)

@@ -35,7 +35,8 @@ def celery_bin(celery_version):
 
 def _environment(version):
     requirements = [f"celery[redis]=={version}.*", "flower>=2", *ALSO.get(version, ())]
-    key = hashlib.sha256(json.dumps([requirements, sys.version]).encode()).hexdigest()[:12]
+    known = [requirements, sys.version, str(CACHE)]  # programs have the way to their Python written into them
+    key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
     folder = CACHE / f"{version}-{key}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{folder.name}.lock").open("w") as lock:

@@ -9,7 +9,7 @@ import debian
 import pytest
 import rabbitmq
 from celery import Celery
-from celery_versions import celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
+from celery_versions import OWN, celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
 from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.brokers.broker import Broker
@@ -46,7 +46,7 @@ def hold():
         time.sleep(0.05)
 
 if __name__ == "__main__":
-    with app.connection_for_write() as connection:  # who ends without closing it may lose what was sent last
+    with app.connection_for_write() as connection:
         for arguments in json.load(sys.stdin):
             hold.apply_async(connection=connection, **arguments)
 """
@@ -58,9 +58,11 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_server(tmp_path_factory, certificate):
+def rabbitmq_server(tmp_path_factory, certificate, pytestconfig):
     """Return a running RabbitMQ. Where it cannot be had: a skip on a laptop, a failure under CI=true."""
-    server = rabbitmq.Server(tmp_path_factory.mktemp("rabbitmq"), certificate)
+    versions = pytestconfig.getoption("celery") or [OWN]
+    vhosts = len(versions) * rabbitmq.VHOSTS
+    server = rabbitmq.Server(tmp_path_factory.mktemp("rabbitmq"), certificate, vhosts=vhosts)
     try:
         with server.running():
             yield server

@@ -16,14 +16,14 @@ from servers import HERE, answers, free_ports, until
 
 CACHE = Path(__file__).parents[2] / ".cache/rabbitmq/root"
 USER, PASSWORD = "shop", "pass/word#1"
-VHOSTS = 60
+VHOSTS = 40  # each costs a tenth of a second
 _EPMD = '"$0" -port "$1" -address 127.0.0.1 & read line; kill $!; wait'  # it has no end of its own
 
 
 class Server:
-    def __init__(self, folder, certificate, address=HERE):
+    def __init__(self, folder, certificate, address=HERE, vhosts=VHOSTS):
         self.port, self.tls_port, self.dist_port, self.epmd_port = free_ports(4)
-        self.folder, self.certificate, self.address = folder, certificate, address
+        self.folder, self.certificate, self.address, self.vhosts = folder, certificate, address, vhosts
         self.log = folder / "log"
 
     @contextmanager
@@ -66,7 +66,7 @@ class Server:
 
     def _configure(self):
         owner = {"user": USER, "configure": ".*", "write": ".*", "read": ".*"}
-        vhosts = [f"test-{number}" for number in range(VHOSTS)]
+        vhosts = [f"test-{number}" for number in range(self.vhosts)]
         definitions = {
             "users": [{"name": USER, "password": PASSWORD, "tags": ""}],
             "vhosts": [{"name": vhost} for vhost in vhosts],
