@@ -16,7 +16,7 @@ BLOCKING = {"type", "required", "enum", "maxLength", "maxItems", "maxProperties"
 RULES_SEE = {"name", "finalizers", "ownerReferences"}
 """What of the metadata there are rules about: the CRD's see the name, the API server's own the rest."""
 
-HOLLOW = "has nothing behind it, which counts as absent: write {0}: {{}} for all defaults, or remove it"
+EMPTY = "has nothing behind it, which counts as absent"
 
 
 def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[Problem]:
@@ -30,11 +30,10 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
     for fault in faults:
         path: Path = tuple(fault.absolute_path)
         messages.setdefault(path, _message(fault, path, document))
-    hollow = ((path, HOLLOW.format(path[-1])) for path in _hollow(document, schema))
     broken = rules.broken(_for_rules(data), schema.structural, blocked, faulty)
-    found = (*messages.items(), *(each for each in broken if each[0] not in messages))
+    found = (*messages.items(), *(each for each in broken if each[0] not in messages), *_hollow(document, schema))
     return sorted(
-        (Problem(document.source, document.line(path), path, message) for path, message in (*found, *hollow)),
+        (Problem(document.source, document.line(path), path, message) for path, message in found),
         key=lambda problem: (problem.line, dotted(problem.path)),
     )
 
@@ -50,8 +49,8 @@ def _identity(document: Document, schema: Schema) -> Problem | None:
     return Problem(document.source, document.line(("kind",)), (), message)
 
 
-def _hollow(document: Document, schema: Schema) -> Iterator[Path]:
-    """Yield what is written as `beat:` and nothing more, where `{}` would be something: an object with defaults inside.
+def _hollow(document: Document, schema: Schema) -> Iterator[tuple[Path, str]]:
+    """Yield a problem of each field written as `beat:` with nothing behind it, where `{}` would mean defaults.
 
     Only here the API server is not asked: it gets the null that YAML makes of it, and takes that for no beat.
     """
@@ -59,7 +58,7 @@ def _hollow(document: Document, schema: Schema) -> Iterator[Path]:
         node = structure.node_at(path, schema.structural)
         defaults = any("default" in field for field in node.get("properties", {}).values())
         if defaults and not node.get("required") and "default" not in node:
-            yield path
+            yield path, f"{EMPTY}: write {path[-1]}: {{}} for all defaults, or remove it"
 
 
 def _counts(fault: ValidationError) -> bool:
