@@ -36,8 +36,6 @@ class PrefetchByConsumer(bootsteps.StartStopStep):
         consumer.qos = QoS(limit, consumer.initial_prefetch_count)
 
 
-SURELY = {"confirm_publish": True}  # without, RabbitMQ promises nothing, and once in thousands a message was missing
-
 if app.conf.get("task_default_queue_type") == "quorum" and VERSION < (5, 5):  # it does not know of them by itself
     app.conf.task_queues = [Queue("celery", queue_arguments={"x-queue-type": "quorum"})]
     app.steps["consumer"].add(PrefetchByConsumer)
@@ -48,7 +46,7 @@ def hold():
         time.sleep(0.05)
 
 if __name__ == "__main__":
-    with app.connection_for_write(transport_options=SURELY) as connection:
+    with app.connection_for_write(transport_options={"confirm_publish": True}) as connection:  # see publish()
         for arguments in json.load(sys.stdin):
             hold.apply_async(connection=connection, **arguments)
 """
@@ -129,6 +127,7 @@ def publish():
     def send(url, count=1, *, queue="celery", options=None, settings=None, **kwargs):
         with Celery("shop", broker=url) as app:
             app.conf.update(broker_transport_options=options or {}, **(settings or {}))
+            # Else RabbitMQ promises nothing, and once in thousands a message was missing.
             with app.connection_for_write(transport_options={"confirm_publish": True}) as connection:
                 for _ in range(count):
                     app.send_task("hold", queue=queue, connection=connection, **kwargs)
