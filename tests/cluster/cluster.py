@@ -107,6 +107,11 @@ class Cluster:
         """Return the object of this kind and name as it is now."""
         return self.request("GET", self.path(manifest)).accepted().body
 
+    def pods(self, *components: str) -> list[dict[str, Any]]:
+        """Return the pods of the namespace; of these components, if any are named."""
+        query = {"labelSelector": f"celeryproject.org/component in ({','.join(components)})"} if components else {}
+        return self.request("GET", f"/api/v1/namespaces/{self.namespace}/pods", **query).accepted().body["items"]
+
     def condition(self, manifest: dict[str, Any], kind: str) -> dict[str, Any] | None:
         """Return the object's condition of this type if it is True."""
         conditions = self.get(manifest).get("status", {}).get("conditions", [])

@@ -194,6 +194,24 @@ def applied(cluster, node, records, tmp_path):
 
 
 @pytest.fixture
+def module(cluster):
+    """Return a function: it puts a module into the namespace, and returns the spec of an app that is in there."""
+
+    def module(name, text):
+        source = {"metadata": {"name": name}, "data": {f"{name}.py": text}}
+        cluster.apply({"apiVersion": "v1", "kind": "ConfigMap"} | source).accepted()
+        folder = f"/etc/{name}"
+        return {
+            "app": f"{name}:app",
+            "env": [{"name": "PYTHONPATH", "value": folder}],
+            "volumes": [{"name": name, "configMap": {"name": name}}],
+            "volumeMounts": [{"name": name, "mountPath": folder}],
+        }
+
+    return module
+
+
+@pytest.fixture
 def shop(applied, celery_version):
     """Return a function: the CeleryApp `shop` with this spec, rendered and applied; it returns the children."""
     return partial(applied, "shop", celery_version)

@@ -18,8 +18,6 @@ app.conf.beat_schedule = {{
 }}
 """
 BEAT = {
-    "volumes": [{"name": "schedule", "configMap": {"name": "schedule"}}],
-    "volumeMounts": [{"name": "schedule", "mountPath": "/app/seldom.py", "subPath": "seldom.py"}],
     "storage": {"storageClassName": "by-hand"},
     "podSecurityContext": {"fsGroup": 1000},  # a new volume is root's, and the image's user is not root
 }
@@ -86,15 +84,14 @@ def most_at_a_time(changes, alive):
 
 
 @pytest.mark.usefixtures("volume")
-def test_one_beat_at_a_time_and_the_next_goes_on_with_its_schedule(cluster, shop, redis, sent):
+def test_one_beat_at_a_time_and_the_next_goes_on_with_its_schedule(cluster, module, shop, redis, sent):
     """The second pod knows since when `seldom` is due, and sends it before one that begins anew could."""
-    schedule = {"metadata": {"name": "schedule"}, "data": {"seldom.py": SCHEDULE}}
-    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap"} | schedule).accepted()
+    seldom = module("seldom", SCHEDULE)
 
     def roll_out(release):
         [*_, beat] = shop(
             redis.url,
-            app="seldom:app",
+            **seldom,
             workers=[{"name": "worker", "replicas": 0}],
             beat={**BEAT, "podAnnotations": {"example.com/release": release}},
         )

@@ -221,12 +221,9 @@ def test_what_needs_a_newer_celery_is_refused_where_it_would_not_work(
 
 def containers(cluster, component):
     """Return the states of the component's container, once there is one."""
-    path = f"/api/v1/namespaces/{cluster.namespace}/pods"
-    selector = f"celeryproject.org/component={component}"
 
     def found():
-        pods = cluster.request("GET", path, labelSelector=selector).accepted().body["items"]
-        return [each for pod in pods for each in pod["status"].get("containerStatuses", ())]
+        return [each for pod in cluster.pods(component) for each in pod["status"].get("containerStatuses", ())]
 
     return cluster.wait_until(found)
 

@@ -25,9 +25,7 @@ def flower(cluster, shop, redis):
     children = shop(redis.url, flower={"port": PORT, "urlPrefix": "monitor/flower", "auth": auth})
     pods = [child for child in children if child["kind"] == "Deployment"]
     cluster.wait_until(lambda: all(map(cluster.is_rolled_out, pods)), 120)
-    path = f"/api/v1/namespaces/{cluster.namespace}/pods"
-    selector = {"labelSelector": "celeryproject.org/component=flower"}
-    [pod] = cluster.request("GET", path, **selector).accepted().body["items"]
+    [pod] = cluster.pods("flower")
     return f"{pod['status']['podIP']}:{PORT}/monitor/flower"
 
 
@@ -64,9 +62,7 @@ def test_flower_lives_under_its_prefix_and_lets_in_who_may(cluster, flower, chro
     }
     assert list(asked.values()) == [200, 404, 401, 401, 200, 401, 401, 200], asked
 
-    path = f"/api/v1/namespaces/{cluster.namespace}/pods"
-    selector = {"labelSelector": "celeryproject.org/component=worker"}
-    [worker] = cluster.request("GET", path, **selector).accepted().body["items"]
+    [worker] = cluster.pods("worker")
     node = f"worker@{worker['metadata']['name']}"
 
     def seen():

@@ -31,7 +31,6 @@ class Workers:
         self.cluster, self.node, self.versions = cluster, node, versions
 
     def spec(self, version):
-        """Return the app of this version; it tells of every import."""
         given = {
             "concurrency": 1,
             "terminationGracePeriodSeconds": 1,
@@ -39,10 +38,6 @@ class Workers:
         }
         groups = (WELL | WEDGED).items()
         return {
-            "app": "telltale:app",
-            "env": [{"name": "PYTHONPATH", "value": "/etc/telltale"}],
-            "volumes": [{"name": "telltale", "configMap": {"name": "telltale"}}],
-            "volumeMounts": [{"name": "telltale", "mountPath": "/etc/telltale"}],
             "securityContext": {"readOnlyRootFilesystem": True},
             "workers": [given | group | {"name": name, "queues": [f"{name}-{version}"]} for name, group in groups],
         }
@@ -50,17 +45,12 @@ class Workers:
     def queues(self, *groups):
         return [f"{group}-{version}" for version, group in itertools.product(self.versions, groups)]
 
-    def pods(self, groups):
-        path = f"/api/v1/namespaces/{self.cluster.namespace}/pods"
-        query = f"celeryproject.org/component in ({','.join(groups)})"
-        return self.cluster.request("GET", path, labelSelector=query).accepted().body["items"]
-
     def names(self, groups):
-        return {pod["metadata"]["name"] for pod in self.pods(groups)}
+        return {pod["metadata"]["name"] for pod in self.cluster.pods(*groups)}
 
     def containers(self, groups):
         """Return their statuses, of those that have one yet."""
-        return [status for pod in self.pods(groups) for status in pod["status"].get("containerStatuses", ())]
+        return [status for pod in self.cluster.pods(*groups) for status in pod["status"].get("containerStatuses", ())]
 
     def ready(self, groups):
         return [container["ready"] for container in self.containers(groups)]
@@ -82,7 +72,9 @@ class Workers:
     def beat(self, groups):
         """Wait until each has shown two more signs of life."""
         kubelet = Path(self.node.place.folder) / "kubelet/pods"
-        volumes = [kubelet / pod["metadata"]["uid"] / "volumes/kubernetes.io~empty-dir" for pod in self.pods(groups)]
+        volumes = [
+            kubelet / pod["metadata"]["uid"] / "volumes/kubernetes.io~empty-dir" for pod in self.cluster.pods(*groups)
+        ]
         files = [volume / "celery-state/heartbeat" for volume in volumes]
         for _ in range(2):
             last = [file.stat().st_mtime_ns for file in files]
@@ -98,13 +90,11 @@ class Workers:
 
 
 @pytest.fixture
-def workers(cluster, node, applied, celery_versions, redis):
-    """Return the workers, all ready."""
-    workers = Workers(cluster, node, celery_versions)
-    telltale = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "telltale"}}
-    cluster.apply(telltale | {"data": {"telltale.py": TELLTALE}}).accepted()
+def workers(cluster, node, module, applied, celery_versions, redis):
+    """Return the workers, all ready; they tell of every import of the app."""
+    workers, telltale = Workers(cluster, node, celery_versions), module("telltale", TELLTALE)
     for version in celery_versions:
-        applied(f"celery-{version.replace('.', '-')}", version, redis.url, **workers.spec(version))
+        applied(f"celery-{version.replace('.', '-')}", version, redis.url, **telltale, **workers.spec(version))
     cluster.wait_until(lambda: workers.all_ready(WELL | WEDGED), 300)
     return workers
 

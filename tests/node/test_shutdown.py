@@ -219,22 +219,14 @@ def test_rabbitmq_hands_on_at_once_what_a_killed_pod_held(start, on_rabbitmq):
     assert (codes, workers.times("started")) == ({"late-long": KILLED}, Counter([first, first, *others]))
 
 
-def test_a_pod_that_still_imports_its_app_ends_at_once(cluster, shop, redis, records):
+def test_a_pod_that_still_imports_its_app_ends_at_once(cluster, module, shop, redis, records):
     """Celery listens for SIGTERM only later; a pod that missed it would become ready while it is being removed."""
-    module = {"metadata": {"name": "slow"}, "data": {"slow.py": STILL_IMPORTED}}
-    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap"} | module).accepted()
     components = {
         "workers": [{"name": "worker", "terminationGracePeriodSeconds": 600}],
         "beat": {"probe": {"type": "None"}},
         "flower": {"auth": {"basicAuth": {"secretKeyRef": {"name": "broker", "key": "url"}}}},
     }
-    slow = {
-        "app": "slow:app",
-        "env": [{"name": "PYTHONPATH", "value": "/etc/slow"}],
-        "volumes": [{"name": "slow", "configMap": {"name": "slow"}}],
-        "volumeMounts": [{"name": "slow", "mountPath": "/etc/slow"}],
-    }
-    children = shop(redis.url, **slow, **components)
+    children = shop(redis.url, **module("slow", STILL_IMPORTED), **components)
     workers = Workers(cluster, redis.url, records, [child for child in children if child["kind"] == "Deployment"])
     cluster.wait_until(lambda: len(records.records()) == len(components))
     codes = workers.replaced(lambda: cluster.kubectl("delete", "deployments", "--all"))
