@@ -17,6 +17,12 @@ from render.naming import COMPONENT_LABEL
 pytest_plugins = "reconciling"
 
 TRIALS = every_field.trials()
+AUTOSCALED = {
+    trial.app
+    for trial in TRIALS.values()
+    for group in trial.whole.get("workers", ())
+    if group.get("scaling", {}).get("engine") == "HPA"
+}
 NEEDED = {"image": "registry.example.com/shop:1", "app": "shop.celery:app"}
 OF_EACH_OBJECT = ("uid", "creationTimestamp")
 
@@ -61,7 +67,6 @@ STAYS = {
     "beat.storage.storageClassName": "refused, see above",
     "flower.persistence.storageClassName": "likewise",
     "flower.service.nodePort": "without a wish the API server leaves the port that the Service has",
-    "workers[].scaling.engine": "a HorizontalPodAutoscaler that goes leaves as many pods as it wanted",
 }
 
 
@@ -94,7 +99,10 @@ class Batch:
         return {result.app.name: result for result in self.reconciler.run().apps}
 
     def children(self):
-        """Return the children of each app by component, kind and name."""
+        """Return the children of each app by component, kind and name.
+
+        How many pods the cluster's own HorizontalPodAutoscaler wants, and when it says so, is not ours to judge.
+        """
         found = {}
         for kind in CHILD_KINDS:
             path = kind.path(self.cluster.namespace)
@@ -102,6 +110,8 @@ class Batch:
                 child = stable(item)
                 metadata = {key: value for key, value in child["metadata"].items() if key not in OF_EACH_OBJECT}
                 app, component = (metadata["labels"][label] for label in (APP_LABEL, COMPONENT_LABEL))
+                if app in AUTOSCALED and "replicas" in child.get("spec", ()):
+                    child |= {"spec": {key: value for key, value in child["spec"].items() if key != "replicas"}}
                 found.setdefault(app, {})[component, kind.name, metadata["name"]] = child | {"metadata": metadata}
         return found
 
