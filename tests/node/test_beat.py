@@ -95,7 +95,7 @@ def test_one_beat_at_a_time_and_the_next_goes_on_with_its_schedule(cluster, modu
             workers=[{"name": "worker", "replicas": 0}],
             beat={**BEAT, "podAnnotations": {"example.com/release": release}},
         )
-        cluster.wait_until(lambda: cluster.is_rolled_out(beat), 120)
+        cluster.wait_until(lambda: cluster.is_rolled_out(beat))
 
     roll_out("1")
     cluster.wait_until(lambda: len(sent.messages()) >= 3)

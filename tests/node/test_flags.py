@@ -154,7 +154,7 @@ def test_every_field_reaches_the_worker_and_nothing_complains(cluster, shop, red
             beat={"maxIntervalSeconds": 2, **(PINGED if celery_version >= "5.7" else {})},
         )
     )
-    cluster.wait_until(lambda: all(map(cluster.is_rolled_out, children.values())), 120)
+    cluster.wait_until(lambda: all(map(cluster.is_rolled_out, children.values())))
     workers = workers(GROUPS)
     stats, queues, conf = (workers.ask(question) for question in ("stats", "active_queues", "conf"))
     task_events = workers.task_events()
@@ -205,7 +205,7 @@ def test_what_needs_a_newer_celery_is_refused_where_it_would_not_work(
         [container] = containers(cluster, component)
         return container["restartCount"] or "terminated" in container["state"]
 
-    cluster.wait_until(lambda: all(started(component) is not None for component in children), 120)
+    cluster.wait_until(lambda: all(started(component) is not None for component in children))
     runs = {component for component in children if started(component)}
     logs = {component: logged(cluster, component) for component in children if component not in runs}
     workers = workers(runs - {"beat"})

@@ -24,7 +24,7 @@ def flower(cluster, shop, redis):
     auth = {"basicAuth": {"secretKeyRef": {"name": "flower", "key": "users"}}}
     children = shop(redis.url, flower={"port": PORT, "urlPrefix": "monitor/flower", "auth": auth})
     pods = [child for child in children if child["kind"] == "Deployment"]
-    cluster.wait_until(lambda: all(map(cluster.is_rolled_out, pods)), 120)
+    cluster.wait_until(lambda: all(map(cluster.is_rolled_out, pods)))
     [pod] = cluster.pods("flower")
     return f"{pod['status']['podIP']}:{PORT}/monitor/flower"
 

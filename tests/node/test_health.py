@@ -121,9 +121,9 @@ def test_only_what_stands_still_is_restarted_and_no_outage_restarts_anyone(clust
     workers.beat(["idle", "busy", "threads", "solo"])
 
     redis.stop()
-    cluster.wait_until(lambda: naps <= ids("ended") and not any(workers.ready(LISTENING)), 180)
+    cluster.wait_until(lambda: naps <= ids("ended") and not any(workers.ready(LISTENING)))
     redis.start()
-    cluster.wait_until(lambda: workers.all_ready(WELL), 180)
+    cluster.wait_until(lambda: workers.all_ready(WELL))
     workers.beat(WELL)
     tasks = send(0, "idle", "solo", "late")
     cluster.wait_until(lambda: tasks <= ids("ended"))

@@ -152,7 +152,7 @@ class Workers:
             pod["metadata"]["name"]: pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in before["items"]
         }
         replace()
-        self.cluster.wait_until(lambda: not old.keys() & {pod["metadata"]["name"] for pod in self.pods()["items"]}, 120)
+        self.cluster.wait_until(lambda: not old.keys() & {pod["metadata"]["name"] for pod in self.pods()["items"]})
         codes = {}
         since = before["metadata"]["resourceVersion"]
         for change in self.cluster.watch(self.pods_path, resourceVersion=since, timeoutSeconds=3):
