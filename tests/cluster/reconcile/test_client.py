@@ -41,9 +41,11 @@ def ours(transport):
 
 
 @pytest.fixture
-def patience(ours, transport):
-    """Return the same twice, first as it is, then with time-outs that a test can wait for."""
-    return ours, client.Cluster(replace(transport, silence_seconds=0.3))
+def during(transport):
+    """Return the same for the time of a fault, with a time-out that a test can wait for where nothing else ends it."""
+    endless = (fault_proxy.silence, fault_proxy.trickle)
+    hasty = replace(transport, silence_seconds=0.3)
+    return lambda fault: client.Cluster(hasty if fault in endless else transport)
 
 
 @pytest.fixture
@@ -129,10 +131,9 @@ def test_a_kind_whose_crd_must_be_there_is_missed(ours):
     ],
 )
 @pytest.mark.parametrize("page", ["limit=", "continue="], ids=["first page", "second page"])
-def test_a_list_that_fails_is_never_empty(patience, proxy, notes, fault, page):
-    ours, impatient = patience
+def test_a_list_that_fails_is_never_empty(ours, during, proxy, notes, fault, page):
     with proxy.fault(fault, on=page), pytest.raises(errors.ListFailed):
-        impatient.list(*notes)
+        during(fault).list(*notes)
     assert names(ours.list(*notes)) == [f"note-{number}" for number in range(5)]
 
 
@@ -298,10 +299,9 @@ def test_who_may_not_write_any_more_does_not_try_again(transport, proxy, note):
         (fault_proxy.trickle, errors.Unavailable),
     ],
 )
-def test_a_fault_has_one_class_and_passes(patience, proxy, note, fault, error):
-    ours, impatient = patience
+def test_a_fault_has_one_class_and_passes(ours, during, proxy, note, fault, error):
     with proxy.fault(fault, on="PATCH"), pytest.raises(errors.ClusterError) as caught:
-        impatient.apply(note, dry_run=False)
+        during(fault).apply(note, dry_run=False)
     assert type(caught.value) is error
     assert str(caught.value).startswith(f"{Ref.of(note)} apply: ")
     assert ours.apply(note, dry_run=False)["data"] == note["data"]
