@@ -12,6 +12,7 @@ from reconciler.brokers.broker import Broker
 from reconciler.brokers.queues import Brokers, Inquiry
 from reconciler.scaling import Backlog, Unreadable
 
+PATIENT = 3
 CELERY = frozenset({"celery"})
 SECRET = "hunter2/se#cret"
 USER = f"shop:{quote(SECRET, safe='')}@"
@@ -50,11 +51,11 @@ FAULTS = {
     "redis is a web server": ("redis", HTTP, "Protocol Error: b'HTTP/1.1 400 Bad Request'"),
     "redis knows no AUTH and repeats it": ("redis", NO_HELLO, "unknown command 'AUTH'"),
     "redis repeats the password": ("redis", ECHO, "shop may not use *** or ***"),
-    "redis is silent": ("redis", "silent", "no answer within 1 s"),
-    "rediss is silent": ("rediss", "silent", "no answer within 1 s"),
-    "amqp is silent": ("amqp", "silent", "no answer within 1 s"),
-    "amqps is silent": ("amqps", "silent", "no answer within 1 s"),
-    "sentinel is silent": ("sentinel", "silent", "no answer within 1 s"),
+    "redis is silent": ("redis", "silent", f"no answer within {PATIENT} s"),
+    "rediss is silent": ("rediss", "silent", f"no answer within {PATIENT} s"),
+    "amqp is silent": ("amqp", "silent", f"no answer within {PATIENT} s"),
+    "amqps is silent": ("amqps", "silent", f"no answer within {PATIENT} s"),
+    "sentinel is silent": ("sentinel", "silent", f"no answer within {PATIENT} s"),
 }
 
 
@@ -178,7 +179,7 @@ def test_those_that_hang_cost_nobody_an_answer(on_redis, until):
         ]
         alive = Inquiry("alive", Broker(on_redis), CELERY)
         inquiries = [*(Inquiry(host, Broker(host), CELERY) for host in hosts), alive]
-        found = Brokers(timeout_seconds=1, at_once=4).backlogs(inquiries)
+        found = Brokers(timeout_seconds=PATIENT, at_once=4).backlogs(inquiries)
         assert found.pop("alive") == Backlog(0, 0)
         assert all(isinstance(answer, Unreadable) for answer in found.values())
     until(
@@ -188,6 +189,6 @@ def test_those_that_hang_cost_nobody_an_answer(on_redis, until):
 
 def read(url, options=None, tls=None):
     inquiry = Inquiry("group", Broker(url, options or {}, tls), CELERY)
-    found = Brokers(timeout_seconds=1).backlogs([inquiry])["group"]
+    found = Brokers(timeout_seconds=PATIENT).backlogs([inquiry])["group"]
     assert "hunter2" not in unquote(str(found))
     return found
