@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
@@ -84,7 +85,7 @@ class Ref(NamedTuple):
     @property
     def path(self) -> str:
         """Where the API server keeps it. Raises KeyError for a kind that is none of ours."""
-        return f"{self.collection}/{self.name}"
+        return f"{self.collection}/{quote(self.name, safe='')}"
 
     @property
     def collection(self) -> str:

@@ -15,6 +15,11 @@ def test_a_ref_knows_its_path():
     assert Ref.of(WORKER).path == "/apis/apps/v1/namespaces/shop/deployments/shop-worker"
 
 
+def test_a_name_leads_nowhere_else():
+    elsewhere = Ref("v1", "Secret", "shop", "../../bank/secrets/broker")
+    assert elsewhere.path == "/api/v1/namespaces/shop/secrets/..%2F..%2Fbank%2Fsecrets%2Fbroker"
+
+
 @pytest.mark.parametrize(
     ("kind", "namespace", "path"),
     [
