@@ -140,7 +140,9 @@ def _usage(sight: Sight) -> Usage:
 
 
 def _deployment(work: Work, group: Group) -> Live | None:
-    """Return the group's Deployment, whatever it is called, if it is there and is to stay."""
+    """Return the group's Deployment, whatever it is called, if it is there and is to stay; ours before a copy of it."""
     own = (live for live in work.lives.values() if live.ref.kind == DEPLOYMENT.name and live.component == group.name)
     its = (live for live in own if plan.belongs(work.app, live) and not live.is_terminating)
-    return next((live for live in its if live.replicas is not None), None)
+    there = [live for live in its if live.replicas is not None]
+    ours = (live for live in there if plan.relation(work.app, live) is plan.Relation.OURS)
+    return next(ours, there[0] if there else None)

@@ -102,6 +102,19 @@ def test_a_steady_group_asks_for_lists_alone_and_writes_nothing(settled, reconci
     assert reconciler.requests.keys() == {"list"}
 
 
+def test_a_copy_of_the_deployment_is_not_taken_for_it(settled, reconciler, load):
+    shop = settled()
+    original = shop.get(WORKER)
+    copy = {"name": "shop-copy", "labels": original["metadata"]["labels"]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"of": "copy"}}}
+    template = {"metadata": {"labels": {"of": "copy"}}, "spec": original["spec"]["template"]["spec"]}
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": copy, "spec": spec | {"template": template}}
+    shop.cluster.apply(manifest).accepted()
+    load("350m")
+    assert reconciler.outcomes() == {WORKER: "scaled"}
+    assert (replicas(shop), replicas(shop, "Deployment shop-copy")) == (4, 1)
+
+
 def test_no_more_than_the_most_and_no_fewer_than_the_fewest(settled, reconciler, load):
     shop = settled(maxReplicas=2)
     load("900m")
