@@ -158,7 +158,7 @@ def _with_busy_pods(case: Case, decision: Decision) -> Decision:
             floor = min(-(-max(tasks, 0) // case.policy.concurrency), current)
             if floor <= decision.replicas:
                 return decision
-            return _limited(decision, floor, "TasksRunning", f"{tasks} running tasks need {floor} pods")
+            return _limited(decision, floor, "TasksRunning", f"running tasks need {floor} pods")
 
 
 def _in_silence(case: Case, decision: Decision) -> Decision:
@@ -176,7 +176,8 @@ def _remembered(case: Case, decision: Decision) -> Decision:
     """Return the decision with what the next one has to know of it."""
     move = Move(case.seen.replicas, decision.replicas)
     history = behavior.changed(case.policy, decision.history, move, case.now)
-    to_zero = move.desired == 0 and (move.current > 0 or history.scaled_to_zero)
+    may_rest = move.current > 0 or history.scaled_to_zero or case.policy.min_replicas == 0
+    to_zero = move.desired == 0 and may_rest
     return replace(decision, history=replace(history, scaled_to_zero=to_zero), unwritten=decision.history)
 
 

@@ -148,7 +148,7 @@ def test_no_pod_goes_that_a_running_task_needs(policy, observation, want):
 
 def test_the_message_says_what_the_running_tasks_need():
     decision = decide(POLICY, seen(5, 10, Active(13)))
-    assert decision.message == "13 running tasks need 4 pods"
+    assert decision.message == "running tasks need 4 pods"  # not how many: whoever reads this would be told every pass
     assert decision.metrics == {"queue": 10, "running": 13}
 
 
@@ -294,6 +294,11 @@ def test_what_we_took_to_zero_comes_back_when_zero_is_allowed_no_more():
         assert told(decide(POLICY, seen(0, 5), history)) == (0, "ScalingDisabled")
 
 
+def test_a_new_process_takes_zero_for_our_doing_where_it_is_allowed():
+    found = decide(TO_ZERO, seen(0, 0)).history
+    assert told(decide(POLICY, seen(0, 500), found)) == (1, "TooFewReplicas")
+
+
 def test_a_change_counts_once_it_is_written():
     slow = Behavior(SCALE_UP._replace(policies=(RateLimit("Pods", 2, 60),)), AT_ONCE)
     policy = replace(POLICY, behavior=slow)
@@ -394,5 +399,5 @@ def test_an_average_of_nothing_is_as_little_as_there_is():
 def test_a_limit_takes_the_place_of_the_one_before():
     decision = decide(POLICY, seen(5, 0, Active(13)))
     assert [each for each in decision.conditions if each.type == "ScalingLimited"] == [
-        Condition("ScalingLimited", "True", "TasksRunning", "13 running tasks need 4 pods")
+        Condition("ScalingLimited", "True", "TasksRunning", "running tasks need 4 pods")
     ]
