@@ -45,6 +45,14 @@ class State(NamedTuple):
     message: str
 
 
+class Happened(NamedTuple):
+    """What an Event tells."""
+
+    type: str
+    reason: str
+    note: str
+
+
 READY = ("True", "False", "False")
 UNDER_WAY = ("False", "True", "False")
 UNCERTAIN = ("Unknown", "True", "False")
@@ -76,20 +84,26 @@ def is_news(app: App, status: Manifest) -> bool:
 
 def events(app: App, status: Manifest, results: Iterable[StepResult], now: datetime) -> Iterator[Manifest]:
     """Yield an Event for what was written, and one when the app became ready or something began to hold it back."""
+    for number, happened in enumerate(_happened(app, status, results)):
+        yield _event(app, happened, now, number)
+
+
+def _happened(app: App, status: Manifest, results: Iterable[StepResult]) -> Iterator[Happened]:
+    results = tuple(results)
     for scaled in (result for result in results if result.outcome is Outcome.SCALED):
         [change] = scaled.changes
         note = f"{scaled.ref.kind} {scaled.ref.name} from {change.before} to {change.after}: {scaled.message}"
-        yield _event(app, "Normal", "Scaled", note, now)
+        yield Happened("Normal", "Scaled", note)
     if written := [result for result in results if result.outcome in WRITTEN]:
         note = ", ".join(f"{each.outcome} {each.ref.kind} {each.ref.name}" for each in written)
-        yield _event(app, "Normal", "Applied", note, now)
+        yield Happened("Normal", "Applied", note)
     old, new = _by_type(app.status), _by_type(status)
     if all(old.get("Ready", {}).get(key) == new["Ready"][key] for key in ("status", "reason")):
         return
     if new["Ready"]["status"] == "True":
-        yield _event(app, "Normal", "Ready", new["Ready"]["message"], now)
+        yield Happened("Normal", "Ready", new["Ready"]["message"])
     elif new["Stalled"]["status"] == "True" or new["Ready"]["status"] == "Unknown":
-        yield _event(app, "Warning", new["Ready"]["reason"], new["Ready"]["message"], now)
+        yield Happened("Warning", new["Ready"]["reason"], new["Ready"]["message"])
 
 
 def _state(app: App, rollouts: Mapping[str, Rollout], verdict: Verdict | None) -> State:
@@ -177,18 +191,19 @@ def _is_whole(live: Live) -> bool:
     return True
 
 
-def _event(app: App, sort: str, reason: str, note: str, now: datetime) -> Manifest:
+def _event(app: App, happened: Happened, now: datetime, number: int) -> Manifest:
+    """Return what happened as an Event. Those of one pass have the same moment: they are numbered."""
     namespace, name = app.ref.namespace, app.ref.name
     regarding = {"apiVersion": app.ref.api_version, "kind": app.ref.kind, "namespace": namespace, "name": name}
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
-        "metadata": {"namespace": namespace, "name": f"{name}.{now.timestamp():.6f}.{reason.lower()}"},
+        "metadata": {"namespace": namespace, "name": f"{name}.{now.timestamp():.6f}.{number}"},
         "eventTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
-        "type": sort,
-        "reason": reason,
+        "type": happened.type,
+        "reason": happened.reason,
         "action": "Reconcile",
-        "note": note.encode()[:LONGEST_NOTE].decode(errors="ignore"),
+        "note": happened.note.encode()[:LONGEST_NOTE].decode(errors="ignore"),
         "regarding": regarding | {"uid": app.uid},
         "reportingController": FIELD_MANAGER,
         "reportingInstance": FIELD_MANAGER,

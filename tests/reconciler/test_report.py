@@ -294,3 +294,12 @@ def test_a_change_of_the_number_of_pods_is_an_event(celery_app, deployment):
     scaled = StepResult(ref, Outcome.SCALED, "too much to do", (Change("spec.replicas", 3, 5),))
     [event] = report.events(celery_app(status=first), first, [scaled], LATER)
     assert (event["reason"], event["note"]) == ("Scaled", "Deployment shop-worker from 3 to 5: too much to do")
+
+
+def test_the_events_of_a_pass_have_names_of_their_own(celery_app, deployment):
+    status = status_of(celery_app(), [deployment()], None, NOW)
+    refs = [Ref("apps/v1", "Deployment", "web", name) for name in ("shop-worker", "shop-mail")]
+    scaled = [StepResult(ref, Outcome.SCALED, "any", (Change("spec.replicas", 3, 5),)) for ref in refs]
+    events = list(report.events(celery_app(), status, scaled, NOW))
+    assert [event["reason"] for event in events] == ["Scaled", "Scaled", "Ready"]
+    assert len({event["metadata"]["name"] for event in events}) == 3
