@@ -33,8 +33,14 @@ class Cluster:
 
     def __init__(self, transport: Transport) -> None:
         self._send = transport.send
+        self._may_write = transport.may_write
         self._stream = transport.stream
         self._listed: dict[Kind, str] = {}  # the resourceVersion of the last LIST
+
+    def needs_write(self) -> None:
+        """Raise Halted if we may not write any more."""
+        if not self._may_write():
+            raise errors.Halted("not any more")
 
     def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> builtins.list[Manifest]:
         """Return every object, read consistently, in all pages, with apiVersion and kind. Raises ListFailed."""

@@ -66,6 +66,8 @@ class Memory:
     histories: Mapping[GroupKey, History] = field(default_factory=dict)
     """Without them nothing is scaled in for as long as its window is, as after a restart."""
     lives: Mapping[Ref, Live] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """By UID: what the last pass could not do besides the children, and has said."""
 
     def of(self, app: App) -> Known:
         return self.apps.get(app.uid, Known())

@@ -1,8 +1,8 @@
 """The story on one screen: observe → serve → rescale → report. Within them compose only serve.py and rescale.py."""
 
 import logging
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -23,6 +23,11 @@ from render.schema import load as load_schema
 
 log = logging.getLogger(__name__)
 
+ONE_BY_ONE = ThreadPoolExecutor(1, thread_name_prefix="scale")
+"""Decides how many pods there shall be. Who asks the brokers is one at a time, also after a pass that had to end."""
+HALT_SECONDS = 0.5
+"""How soon a pass that waits for brokers notices that it must end."""
+
 
 class World(NamedTuple):
     """What a pass reaches out to."""
@@ -41,7 +46,7 @@ def run_pass(world: World, memory: Memory, options: Options, now: datetime) -> P
     scaled = {app.uid: _scaled(app, memory, scene) for app in observed.apps if plan.scales(app)}
     works = [Work(app, observed.of(app), memory.of(app), scaled.get(app.uid)) for app in observed.apps]
     subjects, scope = rescale.subjects(works, memory.histories), Scope(options, now)
-    decided = _in_background(lambda: rescale.decided(subjects, world.cluster, world.demand, scope))
+    decided = ONE_BY_ONE.submit(rescale.decided, subjects, world.cluster, world.demand, scope)
     with ThreadPoolExecutor(options.concurrency) as pool:
         served = [pool.submit(serve.visited, scene, work) for work in works]
         waiting = sorted(zip(works, served, strict=True), key=lambda each: plan.scales(each[0].app))
@@ -49,6 +54,7 @@ def run_pass(world: World, memory: Memory, options: Options, now: datetime) -> P
         try:
             works = [_outcome(future, work, now) for future, (work, _) in zip(finished, waiting, strict=True)]
         except Halted:
+            decided.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     due = [(at - now).total_seconds() for work in works if (at := work.known.retry_at)]
@@ -59,7 +65,7 @@ def finish(scene: Scene, work: Work, visited: Future[Work], decided: Future[Resc
     """Scale one app that has been served, and report how it is."""
     work = _outcome(visited, work, scene.now)
     if plan.scales(work.app):
-        work = rescaled(scene, work, decided.result())
+        work = rescaled(scene, work, _awaited(decided, scene))
     return work if scene.options.dry_run or not plan.reports(work.app) else published(scene, work)
 
 
@@ -87,11 +93,11 @@ def published(scene: Scene, work: Work) -> Work:
             scene.cluster.apply_status(app.bare | {"status": status})
     except ClusterError as error:
         return replace(work, problem=str(error))
-    try:
-        for event in report.events(app, status, work.results, scene.now):
+    for event in report.events(app, status, work.results, scene.now):
+        try:
             scene.cluster.emit(event)
-    except ClusterError as error:
-        log.warning("%s", error)  # an Event less does no harm
+        except ClusterError as error:
+            log.warning("%s", error)  # an Event less does no harm
     return work
 
 
@@ -102,8 +108,10 @@ def _outcome(future: Future[Work], work: Work, now: datetime) -> Work:
         return future.result()
     if isinstance(error, Halted):
         raise error
-    log.error("%s crashed", work.app.ref, exc_info=error)
-    return work.failed(verdict.crashed(error), now)
+    why = verdict.crashed(error)
+    if why != work.known.verdict:
+        log.error("%s crashed", work.app.ref, exc_info=error)
+    return work.failed(why, now)
 
 
 def _scaled(app: App, memory: Memory, scene: Scene) -> Scaled:
@@ -115,15 +123,17 @@ def _scaled(app: App, memory: Memory, scene: Scene) -> Scaled:
         return Scaled(app.generation, desired.scaled(app, scene.schema))
     except InvalidInput as problems:
         return Scaled(app.generation, (), verdict.invalid(problems))
+    except Exception as error:
+        log.exception("%s crashed", app.ref)
+        return Scaled(app.generation, (), verdict.crashed(error))
 
 
-def _in_background(decide: Callable[[], Rescalings]) -> Future[Rescalings]:
-    """Begin to decide. When the pass must end it is not waited for: brokers may be slow to answer."""
-    thread = ThreadPoolExecutor(1, thread_name_prefix="scale")
-    try:
-        return thread.submit(decide)
-    finally:
-        thread.shutdown(wait=False)
+def _awaited(decided: Future[Rescalings], scene: Scene) -> Rescalings:
+    """Return what was decided. Raises Halted: brokers may be slow, and a pass that must end waits for none."""
+    while not wait([decided], HALT_SECONDS).done:
+        if not scene.options.dry_run:
+            scene.cluster.needs_write()
+    return decided.result()
 
 
 def _memory(works: Iterable[Work], observed: Observed) -> Memory:
@@ -133,6 +143,7 @@ def _memory(works: Iterable[Work], observed: Observed) -> Memory:
         {work.app.uid: work.scaled for work in works if work.scaled},
         {key: history for work in works for key, history in work.histories.items()},
         observed.lives,
+        {work.app.uid: work.problem for work in works if work.problem},
     )
 
 
@@ -143,7 +154,7 @@ def _results(works: Iterable[Work], before: Memory) -> tuple[AppResult, ...]:
         ref, why = work.app.ref, work.known.verdict
         if why and why != before.of(work.app).verdict:
             log.warning("%s %s: %s", ref, why.reason, why.message)
-        if work.problem:
+        if work.problem and work.problem != before.problems.get(work.app.uid):
             log.warning("%s", work.problem)
         problem = work.problem or (why.message if why else "")
         apps.append(AppResult(ref, work.results, work.conditions, problem, work.scaling))

@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from servers import redis, redis_program, until  # noqa: F401 (fixtures)
+from servers import listening, redis, redis_program, until  # noqa: F401 (fixtures)
+
+from reconciler.demand import Demand
+from reconciler.errors import Halted
+from reconciler.reconcile import World
 
 pytest_plugins = "reconciling"
 
@@ -191,6 +195,17 @@ def from_secret(shop, broker):
     shop.take(broker={"urlFrom": where}, workers=[{"name": "worker", "scaling": scaling}])
     url = b64encode(broker.url.encode()).decode()
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-broker"}, "data": {"url": url}}
+
+
+def test_a_pass_that_must_end_waits_for_no_broker(shop, reconciler):
+    with listening() as silent:
+        group = {"name": "worker", "scaling": {"maxReplicas": 9, "queue": {"averageLength": 2}}}
+        shop.take(broker={"url": f"redis://127.0.0.1:{silent}/0"}, workers=[group])
+        shop.cluster.wait_until(lambda: reconciler.run() and reconciler.requests.keys() == {"list"})
+        reconciler.world = World(reconciler.client, Demand(reconciler.client, timeout_seconds=5.0))  # it asks anew
+        reconciler.writes_left = 0
+        with pytest.raises(Halted):
+            reconciler.run()
 
 
 def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, from_secret):
