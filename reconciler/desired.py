@@ -6,7 +6,10 @@ The CeleryApp a base may hold is left out: here it is where everything begins.
 from reconciler.group import Group
 from reconciler.live import OURS, App
 from reconciler.model import CELERY_APP, CHILD_KINDS, FIELD_MANAGER, Manifest
+from reconciler.nesting import nesting
 from render import pipeline
+from render.errors import InvalidInput, Problem
+from render.load import MAX_DEPTH
 from render.model import Document
 from render.naming import MANAGED_BY_LABEL
 from render.schema import Schema
@@ -29,6 +32,9 @@ def scaled(app: App, schema: Schema) -> tuple[Group, ...]:
 
 
 def _document(app: App) -> Document:
+    """Return the app as if it had been read from a file. Raises InvalidInput for what could not be."""
+    if nesting(app.text) > MAX_DEPTH:
+        raise InvalidInput((Problem(str(app.ref), 0, ("spec",), f"is nested more than {MAX_DEPTH} levels deep"),))
     return Document(app.manifest, str(app.ref), {})
 
 

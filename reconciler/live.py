@@ -158,7 +158,7 @@ class App:
             parts=(*groups, *(part for part in (BEAT, FLOWER) if spec.get(part) is not None)),
             scales=any(map(_is_scaled, _groups(spec.get("workers")))),
             status=_mapping(manifest.get("status")),
-            text=text_of(stable(manifest)),
+            text=_text(stable(manifest)),
         )
 
     @property
@@ -170,6 +170,14 @@ class App:
         """Which object it is, and nothing else; its UID is a precondition to what is applied to it."""
         metadata = {"namespace": self.ref.namespace, "name": self.ref.name, "uid": self.uid}
         return {"apiVersion": self.ref.api_version, "kind": self.ref.kind, "metadata": metadata}
+
+
+def _text(manifest: Manifest) -> str:
+    """Return the app as JSON; without a spec if that is nested too deep for Python: it must not stop the others."""
+    try:
+        return text_of(manifest)
+    except RecursionError:
+        return text_of(manifest | {"spec": None})
 
 
 def _mapping(value: Any) -> Manifest:

@@ -1,4 +1,4 @@
-"""Pass after pass: on time, early when something changed, until a signal says stop. No error of a pass ends the loop."""
+"""Pass after pass: on time, early when something changed, until a signal says stop. No error of a pass ends it."""
 
 import logging
 import random

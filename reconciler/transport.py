@@ -17,6 +17,7 @@ import urllib3
 
 from reconciler import errors
 from reconciler.model import FIELD_MANAGER
+from reconciler.nesting import shallow
 
 CONNECT_SECONDS = 3.0
 UNAUTHORIZED = 401
@@ -28,6 +29,8 @@ _UNTYPED = "failed to create typed patch object"
 """How a 500 begins that is a 400: a field the server does not know (kubernetes/kubernetes#139253)."""
 
 _READ_BYTES = 1 << 16
+DEEPEST = 200
+"""Levels; an app may have 64 (render/load.py)."""
 _REFUSALS: Mapping[int, type[errors.ClusterError]] = {
     400: errors.Invalid,
     401: errors.Unavailable,  # the kubelet writes a new token long before the old one ends
@@ -154,10 +157,18 @@ def _answer(response: urllib3.BaseHTTPResponse, deadline: float) -> Answer:
         if time.monotonic() > deadline:
             raise TimeoutError("the answer does not come to an end")
     try:
-        body = json.loads(_plain(b"".join(pieces), response.headers.get("Content-Encoding")))
+        body = _parsed(_plain(b"".join(pieces), response.headers.get("Content-Encoding")))
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):
         body = None
     return Answer(response.status, body, _seconds(response.headers.get("Retry-After")))
+
+
+def _parsed(body: bytes) -> Any:
+    """Return the JSON, with null for what is nested so deep that Python cannot read it: one such object is not all."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        return json.loads(shallow(body.decode(), DEEPEST))
 
 
 def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

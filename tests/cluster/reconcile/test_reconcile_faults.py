@@ -3,6 +3,7 @@
 What the client makes of each fault is in test_client.py.
 """
 
+import json
 import threading
 
 import fault_proxy
@@ -156,3 +157,27 @@ def test_two_reconcilers_at_once_do_not_fight(shop, reconciler, cluster, access)
         twin.run()
         assert reconciler.written == twin.written == {}
     assert {name: shop.get(name)["metadata"]["generation"] for name in versions} == versions
+
+
+def test_an_app_that_python_cannot_read_stops_no_other(shop, reconciler):
+    """The API server takes 10,000 levels, Python 3.11's JSON some 1000; an app may have 64."""
+    shop.take()
+    deep = {levels: type(shop)(shop.cluster, f"deep-{levels}") for levels in (63, 900, 1500)}
+    for levels, app in deep.items():
+        text = json.dumps(app.manifest(settings={"any": "VALUE"})).replace('"VALUE"', "[" * levels + "]" * levels)
+        shop.cluster.kubectl("create", "--filename=-", stdin=text)
+    results = {result.app.name: result for result in reconciler.run().apps}
+    assert {name for name, result in results.items() if not result.problem} == {"shop"}
+    assert "spec: is nested more than 64 levels deep" in results["deep-1500"].problem
+    reason = "jsonpath={.status.conditions[?(@.type=='Stalled')].reason}"
+    for app in deep.values():
+        assert shop.cluster.kubectl("get", "celeryapp", app.name, "-o", reason).stdout == "InvalidSpec"
+    assert reconciler.run().apps
+
+
+def test_what_cannot_be_done_is_logged_once(shop, reconciler, proxy, caplog):
+    shop.take()
+    with proxy.fault(answer(403), PLACES["the status"]):
+        problems = [reconciler.serve().problem for _ in range(3)]
+    assert len(set(problems)) == 1
+    assert [record.getMessage() for record in caplog.records].count(problems[0]) == 1
