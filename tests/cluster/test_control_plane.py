@@ -24,12 +24,14 @@ MANIFEST = {
 }
 
 UNTIL_KILLED = """
-import signal, sys
+import signal, sys, time
 from pathlib import Path
 import control_plane
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 with control_plane.running(Path(sys.argv[1]), Path(sys.argv[2])):
     print("up", flush=True)
-    signal.pause()
+    while True:
+        time.sleep(0.1)
 """
 
 
