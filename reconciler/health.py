@@ -23,11 +23,15 @@ class Health:
         """Note that the loop goes on."""
         self._turned_at = self._clock()
 
-    def answered(self, code: str) -> None:
-        """Note an answer of the API server. It is at work even when it refuses, unless it does not know us."""
+    def answered(self, verb: str, code: str, *, in_pass: bool = True) -> None:
+        """Note an answer of the API server. It is at work even when it refuses, unless it does not know us.
+
+        A pass that gets answers is not stuck, however long it takes. Watches and the Lease get theirs all the same.
+        """
         if code.isdecimal() and int(code) < 500 and code not in {"401", "403"}:  # noqa: PLR2004
             self._answered_at = self._clock()
-            self.turned()  # a pass that gets answers is not stuck, however long it takes
+            if in_pass and verb != "watch":
+                self.turned()
 
     @property
     def healthy(self) -> bool:

@@ -35,11 +35,11 @@ def run(settings: Settings, bell: Bell) -> PassResult | None:
     metrics, condition = Metrics(), Health(time.monotonic, settings.interval + STUCK_SECONDS)
     access = settings.access()
 
-    def count(verb: str, code: str) -> None:
+    def count(verb: str, code: str, *, in_pass: bool = True) -> None:
         metrics.request(verb, code)
-        condition.answered(code)
+        condition.answered(verb, code, in_pass=in_pass)
 
-    lease = _lease(settings, access, count)
+    lease = _lease(settings, access, partial(count, in_pass=False))
 
     def may_write() -> bool:
         return lease.held() and not bell.stopped and not settings.dry_run

@@ -50,8 +50,15 @@ def test_a_process_is_healthy_while_the_loop_turns(condition, clock, page):
 
 def test_a_long_pass_is_not_stuck_while_it_gets_answers(condition, clock):
     for clock.seconds in range(0, 600, 30):
-        condition.answered("200")
+        condition.answered("list", "200")
         assert condition.healthy
+
+
+@pytest.mark.parametrize(("verb", "in_pass"), [("watch", True), ("update", False)], ids=["a watch", "the Lease"])
+def test_answers_to_others_do_not_hide_that_the_loop_is_stuck(condition, clock, verb, in_pass):
+    for clock.seconds in range(0, 120, 30):
+        condition.answered(verb, "200", in_pass=in_pass)
+    assert (condition.healthy, condition.ready) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +76,12 @@ def test_a_long_pass_is_not_stuck_while_it_gets_answers(condition, clock):
 )
 def test_a_process_is_ready_once_the_server_knows_it(condition, page, code, ready):
     assert page("/readyz") == (503, "no\n")
-    condition.answered(code)
+    condition.answered("list", code)
     assert page("/readyz")[0] == (200 if ready else 503)
 
 
 def test_a_process_is_not_ready_when_the_server_is_silent(condition, clock):
-    condition.answered("200")
+    condition.answered("list", "200")
     clock.seconds = 60
     condition.turned()
     assert (condition.healthy, condition.ready) == (True, False)
@@ -82,7 +89,7 @@ def test_a_process_is_not_ready_when_the_server_is_silent(condition, clock):
 
 def test_an_outage_of_the_server_is_no_reason_to_start_anew(condition, clock):
     for clock.seconds in range(0, 600, 30):
-        condition.answered("error")
+        condition.answered("list", "error")
         condition.turned()
         assert condition.healthy
 

@@ -25,6 +25,7 @@ LEASE = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"
 WORKER = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-worker"}}
 IMAGE, NEWER = "registry.example.com/shop:1", "registry.example.com/shop:2"
 MERGE = "application/merge-patch+json"
+IMPATIENT = ("-c", "from reconciler import cli, service; service.STUCK_SECONDS = 4; cli.main()")
 FOREVER = "--interval=3600"  # what happens within a test is not done by waiting
 
 
@@ -96,9 +97,9 @@ def running(cluster, environment, tmp_path):
     number = iter(range(100))
 
     @contextmanager
-    def running(*args):
+    def running(*args, program=("-m", "reconciler")):
         log = tmp_path / f"log-{next(number)}"
-        command = [sys.executable, "-m", "reconciler", "run", "--namespace", cluster.namespace, *args]
+        command = [sys.executable, *program, "run", "--namespace", cluster.namespace, *args]
         with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=output) as process:
             try:
                 yield Running(process, log)
@@ -295,9 +296,16 @@ def test_a_token_that_was_replaced_is_used(running, shop, cluster, service_accou
         shop.wait_until_it_runs()
 
 
-def test_it_tells_how_it_is(running, shop, cluster, proxy):
+@pytest.fixture
+def port():
+    """Return a port to listen on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def page(port):
+    """Return a function: code and text of a page of the process that listens on the port."""
 
     def page(path):
         try:
@@ -308,6 +316,10 @@ def test_it_tells_how_it_is(running, shop, cluster, proxy):
         except OSError:
             return None, ""
 
+    return page
+
+
+def test_it_tells_how_it_is(running, shop, cluster, proxy, port, page):
     with proxy.fault(answer(503)), running("--interval=1", f"--metrics-port={port}"):
         cluster.wait_until(lambda: page("/healthz")[0] == 200)
         assert page("/readyz")[0] == 503
@@ -413,6 +425,15 @@ def test_who_loses_the_lease_in_a_pass_writes_no_more_until_it_has_it_again(runn
         election.wait_for("one")
         deployments = ("get", "deployment", "-l", "celeryproject.org/app", "-o", "name")
         cluster.wait_until(lambda: cluster.kubectl(*deployments).stdout.count("\n") == 20)
+
+
+def test_who_is_stuck_but_renews_the_lease_is_not_healthy(running, election, cluster, proxy, port, page):
+    arguments = ("--interval=1", "--request-timeout=600", f"--metrics-port={port}", *election.arguments)
+    stuck = proxy.fault(fault_proxy.silence, on="^GET .*/celeryapps")
+    with stuck, running(*arguments, "--identity=one", program=IMPATIENT):
+        cluster.wait_until(lambda: page("/healthz")[0] == 200)
+        cluster.wait_until(lambda: page("/healthz")[0] == 503)
+        assert (election.holder(), page("/readyz")[0]) == ("one", 200)
 
 
 def test_when_the_lease_cannot_be_renewed_nothing_is_written(running, election, cluster, proxy, shop):
