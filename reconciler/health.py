@@ -9,6 +9,9 @@ from http.server import ThreadingHTTPServer
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import MetricsHandler
 
+CLIENT_SECONDS = 30.0
+"""A client that is silent for longer is gone: it would keep a thread and a descriptor for ever."""
+
 
 class Health:
     """When something last went well. A process is healthy while it turns, ready while the API server answers it."""
@@ -59,6 +62,8 @@ def serve(port: int, health: Health, registry: CollectorRegistry) -> ThreadingHT
     pages = {"/healthz": lambda: health.healthy, "/readyz": lambda: health.ready}
 
     class Handler(MetricsHandler):
+        timeout = CLIENT_SECONDS
+
         def do_GET(self) -> None:  # noqa: N802 (its name in http.server)
             if self.path in pages:
                 self.say(good=pages[self.path]())

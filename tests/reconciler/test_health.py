@@ -1,5 +1,6 @@
 """reconciler/health.py: what the kubelet is told, over HTTP."""
 
+import socket
 import urllib.error
 import urllib.request
 from types import SimpleNamespace
@@ -99,6 +100,14 @@ def test_metrics_are_those_of_the_registry(page):
     assert code == 200
     assert "celery_reconcile_apps_failing 0.0" in text
     assert "process_cpu_seconds_total" in text
+
+
+def test_a_client_that_says_nothing_is_not_kept(condition, monkeypatch):
+    monkeypatch.setattr(health, "CLIENT_SECONDS", 0.1)
+    with health.serve(0, condition, Metrics().registry) as server:
+        with socket.create_connection(("localhost", server.server_port), timeout=10) as client:
+            assert client.recv(1) == b""
+        server.shutdown()
 
 
 def test_there_is_nothing_else(page):
