@@ -100,14 +100,11 @@ class Lease:
             asked_at = self._clock()
             if not self.held():
                 self._look(asked_at)
-            if not self._free(asked_at):
-                self._held_until = NEVER
-                return
-            try:
-                self._take()
-                self._held_until = asked_at + self._claim.deadline_seconds
-            except errors.Conflict:  # another was quicker
-                self._held_until = NEVER
+            taken = self._taken(asked_at)
+            if not taken and self.held():  # it is not as we knew it: by our own renewal, maybe, whose answer was lost
+                self._look(asked_at)
+                taken = self._spec().get("holderIdentity") == self._claim.identity and self._taken(asked_at)
+            self._held_until = asked_at + self._claim.deadline_seconds if taken else NEVER
 
     def _tend_until_released(self, changed: Callable[[], None]) -> None:
         held = False
@@ -137,6 +134,16 @@ class Lease:
         if spec.get("holderIdentity") in {None, "", self._claim.identity}:
             return True
         return now - self._unchanged_since > (spec.get("leaseDurationSeconds") or self._claim.duration_seconds)
+
+    def _taken(self, now: float) -> bool:
+        """Take it if it is free, and say whether nobody else was quicker."""
+        if not self._free(now):
+            return False
+        try:
+            self._take()
+        except errors.Conflict:
+            return False
+        return True
 
     def _take(self) -> None:
         lease = self._written(self._claim.identity, self._claim.duration_seconds)
