@@ -30,21 +30,32 @@ class Held(NamedTuple):
     """For its ETA, until which the worker holds it; or for a worker to take it from one that is dead."""
 
 
-def on_rabbitmq(connection: Any, groups: Iterable[Queues]) -> dict[Queues, Backlog]:
+class Uncounted(NamedTuple):
+    """Why a group has no number: one of its queues is somebody else's, or no queue at all. Other groups have theirs."""
+
+    queue: str
+    error: Exception
+
+
+Lengths = Mapping[str, list[int | Exception]]
+"""What a queue is made of, on Redis a list for each priority."""
+
+
+def on_rabbitmq(connection: Any, groups: Iterable[Queues]) -> dict[Queues, Backlog | Uncounted]:
     """Return what is ready in each group's queues. One that nobody has declared yet is empty."""
-    groups, ready = set(groups), dict[str, int]()
+    groups, ready = set(groups), dict[str, list[int | Exception]]()
     channel = connection.channel()
     for queue in sorted(Queues().union(*groups)):
         try:
-            ready[queue] = channel.queue_declare(queue=queue, passive=True).message_count
+            ready[queue] = [channel.queue_declare(queue=queue, passive=True).message_count]
         except connection.channel_errors as error:  # which has closed the channel
-            if getattr(error, "code", None) != _ABSENT:
-                raise
-            ready[queue], channel = 0, connection.channel()
-    return {group: Backlog(sum(ready[queue] for queue in group), 0) for group in groups}
+            is_absent = getattr(error, "code", None) == _ABSENT
+            ready[queue] = [] if is_absent else [error.with_traceback(None)]
+            channel = connection.channel()
+    return {group: _backlog(group, ready, []) for group in groups}
 
 
-def on_redis(connection: Any, prefix: str, groups: Iterable[Queues]) -> dict[Queues, Backlog]:
+def on_redis(connection: Any, prefix: str, groups: Iterable[Queues]) -> dict[Queues, Backlog | Uncounted]:
     """Return what waits for each group, and what its workers have taken and not acknowledged.
 
     What was taken longer ago than the visibility timeout was taken by a worker that is dead, and another puts it back
@@ -55,10 +66,16 @@ def on_redis(connection: Any, prefix: str, groups: Iterable[Queues]) -> dict[Que
     queues = sorted(Queues().union(*groups))
     lengths, since = redis.lengths_and_tags(queues)
     held = list(redis.held(since))
-    return {group: _backlog(sum(lengths[queue] for queue in group), group, held) for group in groups}
+    return {group: _backlog(group, lengths, held) for group in groups}
 
 
-def _backlog(waiting: int, group: Queues, held: list[Held]) -> Backlog:
+def _backlog(group: Queues, lengths: Lengths, held: list[Held]) -> Backlog | Uncounted:
+    waiting = 0
+    for queue in sorted(group):
+        for length in lengths[queue]:
+            if isinstance(length, Exception):
+                return Uncounted(queue, length)
+            waiting += length
     waits = [message.waits for message in held if message.queues & group]
     return Backlog(waiting, waits.count(False) or int(bool(waits) and not waiting))
 
@@ -71,18 +88,20 @@ class _Redis:
         self.client.global_keyprefix = ""  # kombu puts it before the keys of some commands; here all have it already
         self.bound = cache(self._bound)
 
-    def lengths_and_tags(self, queues: list[str]) -> tuple[dict[str, int], dict[bytes, float]]:
-        """Return the length of each queue, and since when the youngest of what is held is: all at one moment."""
+    def lengths_and_tags(self, queues: list[str]) -> tuple[Lengths, dict[bytes, float]]:
+        """Return the lengths of each queue, and since when the youngest of what is held is: all at one moment."""
         lists = [(queue, key) for queue in queues for key in self._lists(queue)]
         index = self.prefix + self.channel.unacked_index_key
         with self.client.pipeline(transaction=True) as pipe:
             for _, key in lists:
                 pipe.llen(key)
             pipe.zrevrange(index, 0, MOST_HELD - 1, withscores=True)
-            *found, tags = pipe.execute()
-        lengths = dict.fromkeys(queues, 0)
+            *found, tags = pipe.execute(raise_on_error=False)
+        if isinstance(tags, Exception):
+            raise tags
+        lengths: dict[str, list[int | Exception]] = {queue: [] for queue in queues}
         for (queue, _), length in zip(lists, found, strict=True):
-            lengths[queue] += length
+            lengths[queue].append(length)
         return lengths, dict(tags)
 
     def held(self, since: Mapping[bytes, float]) -> Iterator[Held]:

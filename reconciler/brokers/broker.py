@@ -88,7 +88,12 @@ def asked(broker: Broker, seconds: float, question: Callable[[Any], Answer]) -> 
             connection.ensure_connection(max_retries=alternates - 1, interval_start=0, interval_step=0)
             return question(connection)
     except Exception as error:  # noqa: BLE001 (what kombu and three clients raise is written nowhere, and must not spread)
-        return Unreadable(f"{broker}: {_words(error, _secrets(broker))}")
+        return unreadable(broker, error)
+
+
+def unreadable(broker: Broker, error: Exception, subject: str = "") -> Unreadable:
+    """Return the error in words without a secret."""
+    return Unreadable(f"{broker}: {subject}{_words(error, _secrets(broker))}")
 
 
 def _connection(broker: Broker, seconds: float) -> Any:

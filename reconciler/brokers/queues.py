@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from reconciler.brokers import backlog, broker
+from reconciler.brokers.backlog import Uncounted
 from reconciler.brokers.broker import Broker
 from reconciler.brokers.load import Load, Node
 from reconciler.brokers.patience import Late, Patience
@@ -90,7 +91,14 @@ class Brokers:
         }
 
 
-def _backlogs(each: Broker, groups: set[frozenset[str]], connection: Any) -> dict[frozenset[str], Backlog]:
+def _backlogs(each: Broker, groups: set[frozenset[str]], connection: Any) -> dict[frozenset[str], Backlog | Unreadable]:
     if each.is_redis:
-        return backlog.on_redis(connection, str(each.options.get("global_keyprefix", "")), groups)
-    return backlog.on_rabbitmq(connection, groups)
+        found = backlog.on_redis(connection, str(each.options.get("global_keyprefix", "")), groups)
+    else:
+        found = backlog.on_rabbitmq(connection, groups)
+    return {
+        group: broker.unreadable(each, answer.error, f"queue {answer.queue}: ")
+        if isinstance(answer, Uncounted)
+        else answer
+        for group, answer in found.items()
+    }

@@ -105,11 +105,42 @@ def test_a_virtual_host_that_is_not_there(on_rabbitmq, on_redis):
     )
 
 
-def test_a_key_that_is_no_list(on_redis):
+WRONGTYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+LOCKED = "Queue.declare: (405) RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mail' in vhost "
+OTHERS = {"a": frozenset("a"), "z": frozenset("z"), "both": frozenset("az")}
+
+
+def only_mail_is_unreadable(url, words):
+    """Say whether groups that have nothing to do with the queue mail are counted, and the others are told why not."""
+    broker = Broker(url)
+    groups = OTHERS | {"mail": frozenset({"mail"}), "all": frozenset({"a", "mail", "z"})}
+    found = Brokers(timeout_seconds=PATIENT).backlogs(Inquiry(key, broker, each) for key, each in groups.items())
+    message = f"{broker}: queue mail: {words}"
+    assert found.pop("mail").message.startswith(message)
+    assert found.pop("all").message.startswith(message)
+    return found == {"a": Backlog(1, 0), "z": Backlog(2, 0), "both": Backlog(3, 0)}
+
+
+def test_a_key_that_is_no_list_costs_its_own_groups_only(on_redis, publish):
+    publish(on_redis, 1, queue="a")
+    publish(on_redis, 2, queue="z")
     with Connection(on_redis) as connection:
-        connection.default_channel.client.set("celery", "mine")
-    found = read(on_redis)
-    assert "WRONGTYPE Operation against a key holding the wrong kind of value" in found.message
+        connection.default_channel.client.set("mail", "mine")
+        assert only_mail_is_unreadable(on_redis, WRONGTYPE)
+
+
+def test_a_queue_of_another_connection_costs_its_own_groups_only(on_rabbitmq, publish):
+    publish(on_rabbitmq, 1, queue="a")
+    publish(on_rabbitmq, 2, queue="z")
+    with Connection(on_rabbitmq) as connection:
+        connection.channel().queue_declare("mail", exclusive=True)
+        assert only_mail_is_unreadable(on_rabbitmq, LOCKED)
+
+
+def test_an_index_that_is_not_kombu_s(on_redis):
+    with Connection(on_redis) as connection:
+        connection.default_channel.client.set("unacked_index", "mine")
+    assert read(on_redis) == Unreadable(f"{Broker(on_redis)}: {WRONGTYPE}")
 
 
 def test_a_hash_that_is_not_kombu_s(on_redis):
