@@ -7,7 +7,7 @@ write a CeleryApp, and kombu imports and calls what some of them name: only thos
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -83,9 +83,7 @@ def asked(broker: Broker, seconds: float, question: Callable[[Any], Answer]) -> 
     if broker.refusal:
         return Unreadable(f"{broker}: {broker.refusal}")
     try:
-        with closing(_connection(broker, seconds)) as connection:
-            alternates = 1 if broker.parts[0].scheme == SENTINEL else len(broker.parts)
-            connection.ensure_connection(max_retries=alternates - 1, interval_start=0, interval_step=0)
+        with _connected(broker, seconds) as connection:
             return question(connection)
     except Exception as error:  # noqa: BLE001 (what kombu and three clients raise is written nowhere, and must not spread)
         return unreadable(broker, error)
@@ -94,6 +92,24 @@ def asked(broker: Broker, seconds: float, question: Callable[[Any], Answer]) -> 
 def unreadable(broker: Broker, error: Exception, subject: str = "") -> Unreadable:
     """Return the error in words without a secret."""
     return Unreadable(f"{broker}: {subject}{_words(error, _secrets(broker))}")
+
+
+@contextmanager
+def _connected(broker: Broker, seconds: float) -> Iterator[Any]:
+    connection = _connection(broker, seconds)
+
+    def close(*_: Any) -> None:
+        transport = connection.transport
+        connection.close()
+        if broker.is_redis:  # a channel that could not be opened keeps kombu's epoll until the next garbage collection
+            transport.cycle.poller.close()
+
+    try:
+        alternates = 1 if broker.parts[0].scheme == SENTINEL else len(broker.parts)
+        connection.ensure_connection(close, max_retries=alternates - 1, interval_start=0, interval_step=0)
+        yield connection
+    finally:
+        close()
 
 
 def _connection(broker: Broker, seconds: float) -> Any:

@@ -1,7 +1,9 @@
 """What is said of a broker that cannot be read: helpful words, never a number, never a secret."""
 
+import gc
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
@@ -67,6 +69,28 @@ def test_a_fault_is_told_in_words(scheme, kind, words):
         assert read(url, {"master_name": "shop"}) == Unreadable(
             f"{scheme}://{servers.HERE}:{port}/0: {words.replace('PORT', str(port))}"
         )
+
+
+def descriptors():
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+@pytest.fixture
+def _no_garbage_collection():
+    """Leave what goes round in a circle where it is, as the reconciler does for long."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_garbage_collection")
+@pytest.mark.parametrize("url", ["redis://HERE", "redis://HERE;redis://HERE", "sentinel://HERE"])
+def test_who_refuses_costs_no_descriptor(url):
+    url = url.replace("HERE", f"{servers.HERE}:{servers.free_ports(1)[0]}/0")
+    before = descriptors()
+    assert isinstance(read(url, {"master_name": "shop"}), Unreadable)
+    assert descriptors() == before
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
