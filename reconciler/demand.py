@@ -25,7 +25,7 @@ READERS = 8
 """So many Secrets are read at a time."""
 
 KEPT_SECONDS = 60.0
-"""For so long a Secret is not read again, unless the broker could not be."""
+"""For so long a Secret is kept and not read again, unless the broker could not be."""
 
 
 class Crew(NamedTuple):
@@ -96,6 +96,8 @@ class Demand:
 
     def _urls(self, crews: Iterable[Crew]) -> Urls:
         """Return the URL in each Secret that is named, or why there is none: all are read at once."""
+        now = time.monotonic()
+        self._read = {key: (url, since) for key, (url, since) in self._read.items() if now - since < KEPT_SECONDS}
         wanted = {(crew.namespace, crew.group.url) for crew in crews if isinstance(crew.group.url, SecretKey)}
         with ThreadPoolExecutor(READERS) as pool:
             return dict(zip(wanted, pool.map(lambda each: self._secret(*each), wanted), strict=True))
@@ -108,9 +110,8 @@ class Demand:
 
     def _secret(self, namespace: str, wanted: SecretKey) -> str | Unreadable | NotAsked:
         """Return the URL, or why there is none. NotAsked where we may not know it."""
-        text, since = self._read.get((namespace, wanted), ("", 0.0))
-        if text and time.monotonic() - since < KEPT_SECONDS:
-            return text
+        if read := self._read.get((namespace, wanted)):
+            return read[0]
         ref = Ref(SECRET.api_version, SECRET.name, namespace, wanted.name)
         try:
             found = _decoded(self._cluster.get(ref), wanted)
