@@ -26,6 +26,8 @@ spec:
   image: registry.example.com/shop:1.4.2
   app: shop.celery:app
 """
+MAIL = f"""{APP.replace("shop", "mail").partition("spec:")[0]}spec: {{image: mail, app: mail, reconcile: "Scale"}}\n"""
+CHILDREN = (("ConfigMap", "probe"), ("Deployment", "worker"))
 SCALED = "  workers: [{name: worker, scaling: {maxReplicas: 3, cpu: {averageValue: 100m}}}]\n"
 
 
@@ -121,7 +123,8 @@ def in_argo_cd(step, folder):
     [
         pytest.param({"app.yaml": f"{APP}  reconcile: Scale\n"}, True, id="applied by something else"),
         pytest.param({"an app.yaml": f"{APP}  reconcile: Scale\n", "-x.yaml": ""}, True, id="with odd names"),
-        pytest.param({"app.yaml": APP}, False, id="applied by celery-reconcile"),
+        pytest.param({"app.yml": MAIL}, True, id="spelled otherwise"),
+        pytest.param({"app.yaml": f"{APP}  # reconcile: Scale\n"}, False, id="applied by celery-reconcile"),
         pytest.param(
             {"app.yaml": f"{APP}  reconcile: Scale\n", "kustomization.yaml": ""}, False, id="a kustomization's"
         ),
@@ -135,19 +138,50 @@ def test_argo_cd_finds_the_apps_that_it_is_to_render(files, is_found, tmp_path):
     assert (found.returncode, bool(found.stdout), found.stderr) == (0, is_found, "")
 
 
-def test_argo_cd_gets_the_children_of_all_apps_and_the_other_files(tmp_path):
+def test_argo_cd_gets_the_children_of_apps_that_say_so_and_the_other_files_as_they_are(tmp_path):
+    """An app that celery-reconcile applies stays in the output, or with pruning it would be deleted."""
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: shop-broker}"  # no newline at its end
-    put(tmp_path, {"a shop.yaml": APP, "blog.yaml": APP.replace("shop", "blog"), "secret.yaml": secret})
-    children = {f"{kind} {name}" for name in ("shop", "blog") for kind in ("ConfigMap", "Deployment")}
-    found = names(read(in_argo_cd("generate", tmp_path).stdout))
-    assert {name.partition("-")[0] for name in found} == children | {"Secret shop"}
+    put(
+        tmp_path,
+        {
+            "a shop.yaml": f"{APP}  reconcile: Scale\n{SCALED}",
+            "blog.yaml": APP.replace("shop", "blog") + "  # reconcile: Scale\n",
+            "mail.yml": MAIL,
+            "secret.yaml": secret,
+            "note.json": '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "note"}}',
+        },
+    )
+    found = in_argo_cd("generate", tmp_path)
+    manifests = [each for each in read(found.stdout) if each]
+    children = {f"{kind} {app}-{of}" for app in ("shop", "mail") for kind, of in CHILDREN}
+    assert names(manifests) == children | {"CeleryApp shop", "CeleryApp blog", "Secret shop-broker", "ConfigMap note"}
+    assert [each["spec"].get("reconcile") for each in manifests if each["kind"] == "CeleryApp"] == [None, "Scale"]
 
 
-def test_argo_cd_is_told_what_is_wrong(tmp_path):
-    put(tmp_path, {"app.yaml": f"{APP}  replics: 2\n"})
+def test_argo_cd_gets_no_children_of_apps_that_do_not_say_so(tmp_path):
+    put(tmp_path, {"app.yaml": APP})
+    found = in_argo_cd("generate", tmp_path)
+    assert (found.returncode, read(found.stdout)[0]) == (0, yaml.safe_load(APP))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            f"{APP}  reconcile: Scale\n  replics: 2\n", "app.yaml:9: spec.replics: unknown field", id="a typo"
+        ),
+        pytest.param(
+            f"{APP}  reconcile: Scale\n---\n{APP.replace('shop', 'blog')}",
+            "app.yaml: some of its apps say reconcile: Scale and some do not: give each a file of its own",
+            id="a file of both kinds",
+        ),
+    ],
+)
+def test_argo_cd_is_told_what_is_wrong(text, said, tmp_path):
+    put(tmp_path, {"app.yaml": text})
     refused = in_argo_cd("generate", tmp_path)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("app.yaml:8: spec.replics: unknown field")
+    assert refused.stderr.startswith(said)
 
 
 def test_argo_cd_gets_the_sidecar_by_a_component(kustomize, tmp_path):
