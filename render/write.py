@@ -1,17 +1,21 @@
 """Texts in, files in a folder out: the only effects of the renderer.
 
 A file is ours when its first line is the marker. Nothing else is ever overwritten or removed, no symbolic link is
-followed below the folder, and nothing is touched below its sub-folders. A file is either old or new, never half of
-both, and no kustomization names a file that is not there, even after a kill at any moment.
+followed below the folder, and nothing is touched below its sub-folders. A base gives way only to another of the same
+app. A file is either old or new, never half of both, and no kustomization names a file that is not there, even after a
+kill at any moment.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from render import naming
 from render.errors import UnsafeOutput
 
 KUSTOMIZATION = "kustomization.yaml"
+LABEL = re.compile(rf'^    {re.escape(naming.APP_LABEL)}: "?([^"\r\n]+)'.encode(), re.MULTILINE)
 MAX_DEPTH = 2
 """A sub-folder and a file."""
 UNFINISHED = ".celery-render"
@@ -42,9 +46,11 @@ def outdated(directory: Path, files: Mapping[str, str], marker: str) -> Changes:
     try:
         check(directory, files)
         old = {name: content(directory / name, marker) for name in sorted(files)}
-        removed = tuple(name for name in ours(directory, marker) if name not in files)
+        present = tuple(ours(directory, marker))
+        check_owners(directory, present, files)
     except OSError as error:
         raise refused(error, directory) from error
+    removed = tuple(name for name in present if name not in files)
     same = {name: text == files[name].encode() for name, text in old.items()}
     return Changes(tuple(name for name in same if not same[name]), removed, tuple(filter(same.get, same)))
 
@@ -60,6 +66,26 @@ def check(directory: Path, names: Iterable[str]) -> None:
     for parent in sorted({(directory / name).parent for name in names} - {directory}):
         if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
             raise UnsafeOutput(f"{parent} is no folder, but a file or a link: remove it, or choose another folder")
+
+
+def check_owners(directory: Path, present: Iterable[str], files: Mapping[str, str]) -> None:
+    """Raise UnsafeOutput if the base of another app would go: somebody may apply it.
+
+    One of several apps goes when that is no longer rendered, since its folder has its name.
+    """
+    new = dict(apps((name, files[name].encode()) for name in files))
+    old = set(apps((name, (directory / name).read_bytes()) for name in present if name.endswith(".yaml")))
+    others = sorted((folder, app) for folder, app in old if app != (new.get(folder) if "" in new else folder))
+    if others:
+        words = "holds the base of the app {}, which would be removed: choose another folder, or remove it first"
+        raise UnsafeOutput("\n".join(f"{directory / folder} {words.format(app)}" for folder, app in others))
+
+
+def apps(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:
+    """Yield whose base each folder holds, by the label of its objects; the folder itself is an empty name."""
+    for name, text in files:
+        if found := LABEL.search(text):
+            yield name.rpartition("/")[0], found[1].decode(errors="replace")
 
 
 def content(path: Path, marker: str) -> bytes | None:

@@ -72,19 +72,29 @@ def test_several_apps_get_a_folder_each(tmp_path):
 
 
 def test_what_is_no_longer_rendered_is_removed_and_what_is_foreign_stays(tmp_path):
-    app(tmp_path, extra="  # nothing\n")
+    path = app(tmp_path)
+    path.write_text(path.read_text().replace("app: shop}", "app: shop, beat: {}}"))
     run("app.yaml", "-o", "out", cwd=tmp_path)
     (tmp_path / "out/mine.yaml").write_text("kind: ConfigMap\n")
-    app(tmp_path, "blog")
+    app(tmp_path)
     code, out, _ = run("app.yaml", "-o", "out", cwd=tmp_path)
     assert code == 0
-    assert "out/deployment-shop-worker.yaml removed" in out
-    assert names(tmp_path / "out") == [
-        "configmap-blog-probe.yaml",
-        "deployment-blog-worker.yaml",
-        "kustomization.yaml",
-        "mine.yaml",
-    ]
+    assert "out/deployment-shop-beat.yaml removed" in out
+    assert names(tmp_path / "out") == [*SHOP, "mine.yaml"]
+
+
+def test_the_base_of_another_app_is_not_removed(tmp_path):
+    app(tmp_path, "shop", "a.yaml")
+    app(tmp_path, "blog", "b.yaml")
+    run("a.yaml", "b.yaml", "-o", "out", cwd=tmp_path)
+    run("b.yaml", "-o", "base", cwd=tmp_path)
+    before = names(tmp_path)
+    wanted = "which would be removed: choose another folder, or remove it first\n"
+    two = "".join(f"out/{name} holds the base of the app {name}, {wanted}" for name in ("blog", "shop"))
+    assert run("a.yaml", "-o", "out", cwd=tmp_path) == (1, "", two)
+    one = f"base holds the base of the app blog, {wanted}"
+    assert run("a.yaml", "-o", "base", "--check", cwd=tmp_path) == (1, "", one)
+    assert names(tmp_path) == before
 
 
 def test_check_tells_without_writing(tmp_path):

@@ -83,12 +83,52 @@ def test_the_folder_of_a_removed_app_goes_with_its_files(out):
     assert sorted(tree(out)) == ["shop", "shop/kustomization.yaml", "shop/service-a.yaml"]
 
 
-def test_from_one_app_to_two_and_back_leaves_nothing_behind(out):
-    write.folder(out, FLAT, MARKER)
-    write.folder(out, TWO, MARKER)
-    assert tree(out) == {"mail": None, "shop": None, **TWO}
-    write.folder(out, FLAT, MARKER)
-    assert tree(out) == FLAT
+def of(app, folder=""):
+    """Return the files of this app's base, all of the same names."""
+    labelled = ours(f"metadata:\n  labels:\n    celeryproject.org/app: {app}")
+    return {f"{folder}service.yaml": labelled, f"{folder}kustomization.yaml": ours("- service.yaml")}
+
+
+SEVERAL = of("blog", "blog/") | of("shop", "shop/")
+NO_OTHER = "holds the base of the app {}, which would be removed: choose another folder, or remove it first"
+
+
+@pytest.mark.parametrize("action", [write.folder, write.outdated])
+@pytest.mark.parametrize(
+    ("before", "after", "refusal"),
+    [
+        pytest.param(
+            SEVERAL, of("blog"), {"/blog": "blog", "/shop": "shop"}, id="one app where several have a folder each"
+        ),
+        pytest.param(of("shop"), SEVERAL, {"": "shop"}, id="several apps where one has the folder"),
+        pytest.param(of("shop"), of('"on"'), {"": "shop"}, id="another app"),
+        pytest.param(of('"on"'), of("shop"), {"": "on"}, id="another app, whose name needs quotes"),
+        pytest.param(of("blog", "base/"), SEVERAL, {"/base": "blog"}, id="several beside a base that lies elsewhere"),
+        pytest.param(of("mail", "blog/"), SEVERAL, {"/blog": "mail"}, id="several where one's folder is another's"),
+    ],
+)
+def test_the_base_of_another_app_stays(out, before, after, refusal, action):
+    put(out, before)
+    kept = tree(out)
+    with pytest.raises(UnsafeOutput) as raised:
+        action(out, after, MARKER)
+    assert str(raised.value) == "\n".join(f"{out}{folder} {NO_OTHER.format(app)}" for folder, app in refusal.items())
+    assert tree(out) == kept
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param({**of("shop"), "pdb.yaml": of("shop")["service.yaml"]}, of("shop"), id="the same app"),
+        pytest.param({**SEVERAL, **of("mail", "mail/")}, SEVERAL, id="one less of several"),
+        pytest.param({".pdb.yaml.celery-render": of("blog")["service.yaml"]}, of("shop"), id="what a kill has left"),
+    ],
+)
+def test_a_base_gives_way_to_that_of_its_app(out, before, after, line_end):
+    put(out, {name: text.replace("\n", line_end) for name, text in before.items()})
+    write.folder(out, after, MARKER)
+    assert {name: text for name, text in tree(out).items() if text} == after
 
 
 FOREIGN = {
@@ -107,8 +147,9 @@ FOREIGN = {
 def test_the_files_of_others_stay(out):
     write.folder(out, TWO, MARKER)
     put(out, FOREIGN)
-    write.folder(out, FLAT, MARKER)
-    assert {name: text for name, text in tree(out).items() if text is not None} == {**FLAT, **FOREIGN}
+    shop = {name: text for name, text in TWO.items() if name.startswith("shop/")}
+    write.folder(out, shop, MARKER)
+    assert {name: text for name, text in tree(out).items() if text is not None} == {**shop, **FOREIGN}
 
 
 def test_a_file_that_is_a_link_is_not_ours(out, tmp_path):
