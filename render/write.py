@@ -15,6 +15,8 @@ from render import naming
 from render.errors import UnsafeOutput
 
 KUSTOMIZATION = "kustomization.yaml"
+KUSTOMIZATIONS = ("kustomization.yml", "Kustomization")
+"""Other names kustomize looks for; of two in one folder it takes none."""
 LABEL = re.compile(rf'^    {re.escape(naming.APP_LABEL)}: "?([^"\r\n]+)'.encode(), re.MULTILINE)
 MAX_DEPTH = 2
 """A sub-folder and a file."""
@@ -63,9 +65,13 @@ def check(directory: Path, names: Iterable[str]) -> None:
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or len(parts) > MAX_DEPTH:
             raise UnsafeOutput(f"{name} would lie outside {directory}")
-    for parent in sorted({(directory / name).parent for name in names} - {directory}):
+    parents = {(directory / name).parent for name in names}
+    for parent in sorted(parents - {directory}):
         if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
             raise UnsafeOutput(f"{parent} is no folder, but a file or a link: remove it, or choose another folder")
+    for other in (parent / name for parent in sorted(parents) for name in KUSTOMIZATIONS):
+        if other.is_symlink() or other.exists():
+            raise UnsafeOutput(f"{other} would be a second kustomization: move it away, or choose another folder")
 
 
 def check_owners(directory: Path, present: Iterable[str], files: Mapping[str, str]) -> None:

@@ -215,6 +215,16 @@ def a_file_in_place_of_the_folder(out):
     return f"{out} is a file: name a folder"
 
 
+def a_second_kustomization(out):
+    put(out, {"Kustomization": "resources: []\n"})
+    return f"{out}/Kustomization would be a second kustomization: move it away, or choose another folder"
+
+
+def a_second_kustomization_in_a_sub_folder(out):
+    put(out, {"mail/kustomization.yml": "resources: []\n"})
+    return f"{out}/mail/kustomization.yml would be a second kustomization: move it away, or choose another folder"
+
+
 REFUSED = [
     a_foreign_file,
     a_folder_in_place_of_a_file,
@@ -223,6 +233,8 @@ REFUSED = [
     a_link_in_place_of_a_sub_folder,
     a_file_in_place_of_a_sub_folder,
     a_file_in_place_of_the_folder,
+    a_second_kustomization,
+    a_second_kustomization_in_a_sub_folder,
 ]
 
 
