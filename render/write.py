@@ -98,9 +98,10 @@ def content(path: Path, marker: str) -> bytes | None:
     """Return what our file holds; nothing when there is none. Raises UnsafeOutput when it is not ours."""
     if not path.exists() and not path.is_symlink():
         return None
+    found = path.read_bytes() if path.is_file() else b""  # before the marker, lest what cannot be read count as foreign
     if not marked(path, marker):
         raise UnsafeOutput(f"{path} was not written by celery-render: move it away, or choose another folder")
-    return path.read_bytes()
+    return found
 
 
 def ours(directory: Path, marker: str) -> Iterator[str]:

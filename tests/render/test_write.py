@@ -5,6 +5,8 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -129,6 +131,33 @@ def test_a_base_gives_way_to_that_of_its_app(out, before, after, line_end):
     put(out, {name: text.replace("\n", line_end) for name, text in before.items()})
     write.folder(out, after, MARKER)
     assert {name: text for name, text in tree(out).items() if text} == after
+
+
+@pytest.fixture
+def without_root():
+    """Be somebody who may not read every file, for the time of the test."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.fixture
+def open_to_all():
+    """Return a folder that everybody may enter, unlike pytest's own."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@pytest.mark.usefixtures("without_root")
+def test_a_file_that_cannot_be_read_is_told_as_such(open_to_all):
+    write.folder(open_to_all, FLAT, MARKER)
+    (open_to_all / "service-a.yaml").chmod(0)
+    with pytest.raises(UnsafeOutput) as refusal:
+        write.folder(open_to_all, FLAT, MARKER)
+    assert str(refusal.value) == f"{open_to_all}/service-a.yaml: Permission denied"
 
 
 FOREIGN = {
