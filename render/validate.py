@@ -40,13 +40,14 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
 
 def _identity(document: Document, schema: Schema) -> Problem | None:
     """Return the one problem of a document that is no CeleryApp of this version; any other would make no sense."""
-    given = {key: document.data.get(key) for key in ("apiVersion", "kind")}
-    if given == {"apiVersion": schema.group_version, "kind": schema.kind}:
+    wanted = {"apiVersion": schema.group_version, "kind": schema.kind}
+    given = {key: document.data.get(key) for key in wanted}
+    if not (wrong := [key for key in wanted if given[key] != wanted[key]]):
         return None
     missing = [key for key, value in given.items() if value is None]
     words = f"has no {' and no '.join(missing)}" if missing else f"is {given['apiVersion']} {given['kind']}"
     message = f"{words}; write {schema.group_version} {schema.kind}"
-    return Problem(document.source, document.line(("kind",)), (), message)
+    return Problem(document.source, document.line((wrong[0],)), (), message)
 
 
 def _hollow(document: Document, schema: Schema) -> Iterator[tuple[Path, str]]:

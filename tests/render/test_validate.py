@@ -43,12 +43,12 @@ def test_the_smallest_app_has_no_problem():
     [
         pytest.param(
             "apiVersion: apps/v1\nkind: Deployment",
-            "app.yaml:2: is apps/v1 Deployment; write celeryproject.org/v1alpha1 CeleryApp",
+            "app.yaml:1: is apps/v1 Deployment; write celeryproject.org/v1alpha1 CeleryApp",
             id="another kind",
         ),
         pytest.param(
             "kind: CeleryApp\napiVersion: celeryproject.org/v1",
-            "app.yaml:1: is celeryproject.org/v1 CeleryApp; write celeryproject.org/v1alpha1 CeleryApp",
+            "app.yaml:2: is celeryproject.org/v1 CeleryApp; write celeryproject.org/v1alpha1 CeleryApp",
             id="another version",
         ),
         pytest.param(
