@@ -89,14 +89,25 @@ def stream(found: Iterable[Base]) -> Iterator[str]:
 
 
 def files(found: Iterable[Base]) -> dict[str, str]:
-    """Return the text of every file by its name: one app flat, several in a folder each. Raises InvalidInput."""
+    """Return the text of every file by its name: one app flat, several in a folder each.
+
+    Raises InvalidInput with every problem.
+    """
     folders: dict[str, dict[str, str]] = {}
-    for one in found:
-        if one.name in folders:
-            path = ("metadata", "name")
-            message = f"another app is named {one.name} too: render them into different folders"
-            raise InvalidInput((Problem(one.document.source, one.document.line(path), path, message),))
-        folders[one.name] = emit.files(one.children)
+    names: list[Problem] = []
+    others: tuple[Problem, ...] = ()
+    try:
+        for one in found:
+            if one.name in folders:
+                path = ("metadata", "name")
+                message = f"another app is named {one.name} too: render them into different folders"
+                names.append(Problem(one.document.source, one.document.line(path), path, message))
+            folders[one.name] = emit.files(one.children)
+    except InvalidInput as invalid:
+        others = invalid.problems
+    said = {problem[:3] for problem in others}  # that an app clashes with another says more than that its name does
+    if problems := (*(problem for problem in names if problem[:3] not in said), *others):
+        raise InvalidInput(problems)
     if len(folders) == 1:
         [only] = folders.values()
         return only

@@ -114,6 +114,21 @@ def test_two_apps_with_the_same_child_are_refused(tmp_path):
     assert err.startswith("b.yaml:3: metadata.name: ConfigMap shop-probe is in the app of a.yaml:3 too")
 
 
+def test_two_apps_of_one_name_are_refused_in_a_folder_with_every_other_problem(tmp_path):
+    for file, namespace in {"a.yaml": "one", "b.yaml": "two", "c.yaml": "two"}.items():
+        path = app(tmp_path, "shop", file)
+        path.write_text(path.read_text().replace("name: shop", f"name: shop, namespace: {namespace}"))
+    app(tmp_path, "shop", "d.yaml", extra="spek: {}\nmore: {}\n")
+    code, out, err = run("a.yaml", "b.yaml", "c.yaml", "d.yaml", "-o", "out", cwd=tmp_path)
+    assert (code, out, (tmp_path / "out").exists()) == (1, "", False)
+    assert [line.partition("; the fields")[0] for line in err.splitlines()] == [
+        "b.yaml:3: metadata.name: another app is named shop too: render them into different folders",
+        "c.yaml:3: metadata.name: ConfigMap shop-probe is in the app of b.yaml:3 too: choose another name",
+        'd.yaml:5: spek: unknown field; did you mean "spec"?',
+        "d.yaml:6: more: unknown field",
+    ]
+
+
 def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
     app(tmp_path, "Shop", "a.yaml")
     app(tmp_path, "shop", "b.yaml")
