@@ -57,6 +57,9 @@ NO_TAB = "a tab cannot stand here: use spaces"
 TAB = re.compile(" *\t")
 IN_PLAIN_WORDS = {
     "<document start>": "the document ended above: check the indentation, or begin another with ---",
+    "found '<block mapping start>'": "is indented as nothing above: align it with the fields that it stands beside",
+    "found '?'": "is indented as the dash above: align it with the first field of the item",
+    "mapping values are not allowed": "no field can begin here: align it with those above, or quote text with a colon",
     # ruamel.yaml refuses what is YAML: https://yaml.org/spec/1.2.2/#8111-block-indentation-indicator
     "more indented follow up line": "a block cannot begin with a line of spaces: remove them above",
     "expected chomping or indentation": "after | or > comes a new line, or a space and a comment",

@@ -293,12 +293,22 @@ def test_documents_are_found_in_their_order(text):
         pytest.param(
             "a: b: c\n---\n  a: 1\nb: 2\n---\nc: @\n---\nd: *e\n",
             [
-                "app.yaml:1: column 5: mapping values are not allowed here",
+                "app.yaml:1: column 5: no field can begin here: align it with those above, or quote text with a colon",
                 "app.yaml:4: column 1: the document ended above: check the indentation, or begin another with ---",
                 "app.yaml:6: column 4: found character '@' that cannot start any token",
                 "app.yaml:8: d: *e is an alias: write the value out",
             ],
             id="syntax errors, each in a document of its own",
+        ),
+        pytest.param(
+            "a:\n  b: 1\n   c: 2\n---\na:\n   b: 1\n  c: 2\n---\na:\n- b: 1\n c: 2\n---\na:\n  - b: 1\n  c: 2\n",
+            [
+                "app.yaml:3: column 5: no field can begin here: align it with those above, or quote text with a colon",
+                "app.yaml:7: column 3: is indented as nothing above: align it with the fields that it stands beside",
+                "app.yaml:11: column 2: is indented as nothing above: align it with the fields that it stands beside",
+                "app.yaml:15: column 3: is indented as the dash above: align it with the first field of the item",
+            ],
+            id="fields that are not aligned",
         ),
         pytest.param(
             'a:\n  b: |\n \n  c: 1\n---\na: |# b\n---\na: !"b"\n---\na: !.!b\n',
