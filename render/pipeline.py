@@ -1,6 +1,7 @@
 """The story on one screen: read → load → default → validate → build → emit; all problems, or all bases."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 from typing import NamedTuple
 
 from render import build, default, emit, load, read, validate
@@ -49,7 +50,12 @@ def bases(sources: Iterable[str], schema: Schema) -> Iterator[Base]:
     """
     problems: list[Problem] = []
     owners: Owners = {}
+    given: set[PurePath] = set()
     for source in sources:
+        if PurePath(source) in given:
+            problems.append(Problem(source, 0, (), "is given twice: name it once"))
+            continue
+        given.add(PurePath(source))
         try:
             loaded = load.documents(read.content(source), source)
         except InvalidInput as invalid:

@@ -129,6 +129,15 @@ def test_two_apps_of_one_name_are_refused_in_a_folder_with_every_other_problem(t
     ]
 
 
+def test_a_file_that_is_given_twice_is_told_as_that(tmp_path):
+    path = app(tmp_path)
+    code, out, err = run(
+        "app.yaml", "./app.yaml", "-", "-", cwd=tmp_path, stdin=path.read_text().replace("shop", "blog")
+    )
+    assert (code, out) == (1, "")
+    assert err == "./app.yaml: is given twice: name it once\n-: is given twice: name it once\n"
+
+
 def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
     app(tmp_path, "Shop", "a.yaml")
     app(tmp_path, "shop", "b.yaml")
