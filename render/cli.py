@@ -42,11 +42,11 @@ def main(files: tuple[str, ...], output: str | None, new_name: str | None, **fla
         raise click.UsageError("--check compares with a folder: add -o DIR.")
     try:
         if new_name is not None:
-            click.echo(starter.app(new_name), nl=False)
+            printed([starter.app(new_name)])
         elif flags["json_schema"]:
-            click.echo(schema.load().editor_schema(), nl=False)
+            printed([schema.load().editor_schema()])
         elif flags["crd"]:
-            click.echo(schema.NOTICE + emit.stream([schema.load().crd]), nl=False)
+            printed([schema.NOTICE, emit.stream([schema.load().crd])])
         elif flags["as_function"]:
             answer()
         else:
@@ -64,13 +64,13 @@ def render(files: tuple[str, ...], output: str | None, *, check: bool) -> None:
         return
     change = write.outdated if check else write.folder
     changes = change(Path(output), pipeline.files(bases), emit.MARKER)
-    for name in changes.written:
-        click.echo(f"{Path(output, name)} {'is out of date' if check else 'written'}")
-    for name in changes.removed:
-        click.echo(f"{Path(output, name)} {'should not be there' if check else 'removed'}")
-    if not changes.written and not changes.removed:
-        click.echo(f"{Path(output)}: up to date")
-    elif check:
+    written, removed = ("is out of date", "should not be there") if check else ("written", "removed")
+    lines = [
+        *(f"{Path(output, name)} {written}\n" for name in changes.written),
+        *(f"{Path(output, name)} {removed}\n" for name in changes.removed),
+    ]
+    printed(lines or [f"{Path(output)}: up to date\n"])
+    if lines and check:
         sys.exit(1)
 
 

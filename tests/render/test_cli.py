@@ -226,8 +226,20 @@ def test_the_crd_that_is_printed_is_the_one_in_the_repository(tmp_path):
     assert out == (Path(__file__).parents[2] / "crds/celeryapps.yaml").read_text(encoding="utf-8")
 
 
-def test_a_full_disk_behind_standard_output_is_said_in_a_line(tmp_path):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["app.yaml"],
+        ["app.yaml", "-o", "out"],
+        ["app.yaml", "-o", "out", "--check"],
+        ["--schema"],
+        ["--crd"],
+        ["--init", "shop"],
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_behind_standard_output_is_said_in_a_line(arguments, tmp_path):
     app(tmp_path)
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([COMMAND, "app.yaml"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run([COMMAND, *arguments], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr.decode()) == (1, "standard output: No space left on device\n")
