@@ -150,6 +150,15 @@ def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
     assert lines[2:] == ["nowhere.yaml: does not exist", ".: is a directory: name the YAML files in it"]
 
 
+def test_the_problems_of_the_readme_are_what_is_printed(tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [text] = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    (tmp_path / "app.yaml").write_text(text.replace("concurrency: 4", "concurency: 4").replace("cas: 3", 'cas: "3"'))
+    code, out, err = run("app.yaml", cwd=tmp_path)
+    assert (code, out, err.count("\n")) == (1, "", 2)
+    assert f"$ celery-render app.yaml\n{err}" in readme
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
