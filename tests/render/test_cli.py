@@ -221,6 +221,7 @@ def test_a_starter_with_everything_uncommented_renders_too(tmp_path):
     everything = field.sub(r"\1\2", starter).replace("      replicas: 2\n", "")  # scaling takes its place
     code, out, err = run("-", cwd=tmp_path, stdin=everything)
     assert (code, err) == (0, ""), everything
+    assert out.count("kind: CeleryApp\n") == starter.count("The base then holds this CeleryApp too")
     assert all(f"name: shop-{part}\n" in out for part in ("worker", "beat", "flower"))
 
 
