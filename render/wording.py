@@ -40,6 +40,10 @@ PATTERNS = {
         "must be a time such as 2026-11-23T08:30:00Z"
     ),
     "^https?://[!-~]+$": "must be a URL such as https://flower.example.com/login",
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
+        "must be the name of an object: lower-case letters, digits, dashes and dots"
+    ),
+    "^[-._a-zA-Z0-9]+$": "must be letters, digits and - _ .",
     r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
         "must be a host name such as flower.example.com"
     ),
