@@ -59,10 +59,9 @@ def of_worker(group: Component) -> Manifest:
     """Return the probes of a worker."""
     if kind(group) == "None":
         return {}
-    settings = group.spec["probe"]
+    startup, limit = group.spec["probe"]["startupTimeoutSeconds"], _longest_silence(group.spec)
     if kind(group) == "Ping":
-        return ping(group, settings["startupTimeoutSeconds"], settings["livenessTimeoutSeconds"])
-    startup, limit = settings["startupTimeoutSeconds"], _longest_silence(group.spec)
+        return ping(group, startup, limit)
     liveness = {
         **_exec(*QUICK, "alive", str(limit), every=30, within=10),
         # Who stands still does not hear SIGTERM: a grace meant for tasks that take hours would only delay the restart.
@@ -84,17 +83,21 @@ def _longest_silence(spec: Mapping[str, Any]) -> int | None:
     return None if task is None else spec["probe"]["livenessTimeoutSeconds"] + task
 
 
-def ping(component: Component, startup: int = STARTUP_SECONDS, liveness: int = LIVENESS_SECONDS) -> Manifest:
-    """Return probes that ask through the broker; seldom, since each loads Celery, and never for readiness."""
+def ping(component: Component, startup: int = STARTUP_SECONDS, limit: int | None = LIVENESS_SECONDS) -> Manifest:
+    """Return probes that ask through the broker; seldom, since each loads Celery, and never for readiness.
+
+    The main loop answers, so what may stand still for any time is not probed for life.
+    """
     broker = [
         argument
         for argument in arguments.settings(component.spec.get("settings", {}))
         if argument.startswith("broker_")
     ]
     command = ("python3", CHECK, "ping", component.name, *broker)
+    alive = limit and {**_exec(*command, every=60, within=30), "failureThreshold": ceil(limit / 60)}
     return {
         "startupProbe": {**_exec(*command, every=10, within=30), "failureThreshold": ceil(startup / 10)},
-        "livenessProbe": {**_exec(*command, every=60, within=30), "failureThreshold": ceil(liveness / 60)},
+        **({"livenessProbe": alive} if alive else {}),
     }
 
 

@@ -85,6 +85,19 @@ def test_ping_asks_the_node_through_the_broker_with_the_brokers_settings(probes)
     }
 
 
+@pytest.mark.parametrize(
+    ("group", "failures"),
+    [
+        pytest.param({}, 5, id="prefork: what was asked for"),
+        pytest.param({"pool": "solo", "timeLimitSeconds": 3600}, 65, id="solo: it answers when its task is done"),
+        pytest.param({"pool": "solo"}, None, id="solo without time limit: nobody knows when"),
+    ],
+)
+def test_ping_may_remain_without_an_answer_for(probes, group, failures):
+    found = probes({"probe": {"type": "Ping"}, **group}, broker={"url": "redis://r"})
+    assert found.get("livenessProbe", {}).get("failureThreshold") == failures
+
+
 def test_ping_needs_the_check_and_no_heartbeat(worker, container):
     found = container(worker({"probe": {"type": "Ping"}}, broker={"url": "redis://r"}))
     assert "--include=celery_heartbeat" not in found["args"]
