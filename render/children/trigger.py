@@ -1,8 +1,8 @@
 """What KEDA measures for a group: the length of its queues, the CPU and memory of its pods."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from render import naming
 from render.children import pod, worker
@@ -48,7 +48,7 @@ def resource(name: str, kind: str, value: int | str) -> Manifest:
 def broker(app: CeleryApp) -> str:
     """Return Redis or RabbitMQ."""
     given = app.spec["broker"]
-    return str(given["type"]) if "type" in given else BROKERS[urlsplit(given["url"]).scheme]
+    return str(given["type"]) if "type" in given else BROKERS[given["url"].partition("://")[0]]
 
 
 def trigger_authentications(app: CeleryApp) -> list[Manifest]:
@@ -94,13 +94,13 @@ def _redis(app: CeleryApp, group: Component) -> Manifest:
     if "url" not in app.spec["broker"]:
         index = group.spec["scaling"]["keda"].get("databaseIndex", 0)
         return {"databaseIndex": str(index)} if index else {}
-    url = urlsplit(app.spec["broker"]["url"])
-    address = url.netloc.rpartition("@")[2]
-    database = url.path.strip("/")
+    scheme, _, rest = app.spec["broker"]["url"].partition("://")  # of the form that a rule of the CRD asks for
+    authority, _, database = re.split("[?#]", rest)[0].partition("/")
+    address, database = authority.rpartition("@")[2], database.strip("/")
     return {
-        "address": address if url.port else f"{address}:{REDIS_PORT}",
+        "address": address if re.search(":[0-9]+$", address) else f"{address}:{REDIS_PORT}",
         **({"databaseIndex": database} if database else {}),
-        **({"enableTLS": "true"} if url.scheme == "rediss" else {}),
+        **({"enableTLS": "true"} if scheme == "rediss" else {}),
     }
 
 

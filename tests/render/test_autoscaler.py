@@ -100,6 +100,7 @@ def test_keda_adds_up_every_priority_of_every_queue_on_redis(scaled):
         ("redis://redis", {"address": "redis:6379"}),
         ("redis://user@redis:7000", {"address": "redis:7000"}),
         ("redis://[::1]/2", {"address": "[::1]:6379", "databaseIndex": "2"}),
+        ("redis://[1:2:3]:7000//4#a", {"address": "[1:2:3]:7000", "databaseIndex": "4"}),
         (
             "rediss://redis:6380/0?ssl_cert_reqs=required",
             {"address": "redis:6380", "databaseIndex": "0", "enableTLS": "true"},
@@ -116,6 +117,14 @@ def test_keda_goes_by_the_transport_options_that_name_the_lists(scaled):
     group = {"settings": {"broker_transport_options": options}}
     keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}}, group, broker=REDIS)
     assert [trigger["metadata"]["listName"] for trigger in keda["spec"]["triggers"]] == ["shop.celery", "shop.celery:1"]
+
+
+@pytest.mark.parametrize("options", [None, {"global_keyprefix": None, "sep": None, "priority_steps": None}])
+def test_transport_options_that_are_null_count_as_absent(scaled, options):
+    group = {"settings": {"broker_transport_options": options}}
+    keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}}, group, broker=REDIS)
+    lists = ["celery", "celery\x06\x163", "celery\x06\x166", "celery\x06\x169"]
+    assert [trigger["metadata"]["listName"] for trigger in keda["spec"]["triggers"]] == lists
 
 
 def test_keda_logs_in_to_redis_by_the_users_own_authentication(scaled):
