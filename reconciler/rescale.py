@@ -81,6 +81,7 @@ def subjects(works: Iterable[Work], before: Mapping[GroupKey, History]) -> Subje
 def decided(subjects: Subjects, cluster: Cluster, demand: Demand, scope: Scope) -> Rescalings:
     """Return what is decided about every group: first as if nothing ran, and anew where fewer pods would do then."""
     if not subjects:
+        demand.of({})  # forgets the URLs of those that are gone
         return {}
     fleet = observe.fleet(cluster, scope.options)
     crews = {key: Crew(each.live.ref.namespace, each.group, _names(each.pods(fleet))) for key, each in subjects.items()}

@@ -19,7 +19,8 @@ MOST_HELD = 20_000
 """Of more messages than that, the youngest are looked at: those that workers run now are among them."""
 _TAGS = 500
 _BYTES = 1 << 20
-_ABSENT = 404
+_ABSENT = "NOT_FOUND - no queue "
+"""How RabbitMQ says so. A durable queue whose node is down is NOT_FOUND as well, and full of messages maybe."""
 
 
 class Held(NamedTuple):
@@ -49,10 +50,14 @@ def on_rabbitmq(connection: Any, groups: Iterable[Queues]) -> dict[Queues, Backl
         try:
             ready[queue] = [channel.queue_declare(queue=queue, passive=True).message_count]
         except connection.channel_errors as error:  # which has closed the channel
-            is_absent = getattr(error, "code", None) == _ABSENT
-            ready[queue] = [] if is_absent else [error.with_traceback(None)]
+            ready[queue] = [] if is_absent(error) else [error.with_traceback(None)]
             channel = connection.channel()
     return {group: _backlog(group, ready, []) for group in groups}
+
+
+def is_absent(error: Exception) -> bool:
+    """Say whether RabbitMQ refused since nobody has declared the queue yet."""
+    return _ABSENT in str(error)
 
 
 def on_redis(connection: Any, prefix: str, groups: Iterable[Queues]) -> dict[Queues, Backlog | Uncounted]:

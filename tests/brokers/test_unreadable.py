@@ -8,8 +8,10 @@ from urllib.parse import quote, unquote
 
 import pytest
 import servers
+from amqp import NotFound
 from kombu import Connection
 
+from reconciler.brokers.backlog import is_absent
 from reconciler.brokers.broker import Broker
 from reconciler.brokers.queues import Brokers, Inquiry
 from reconciler.scaling import Backlog, Unreadable
@@ -247,3 +249,14 @@ def read(url, options=None, tls=None):
     found = Brokers(timeout_seconds=PATIENT).backlogs([inquiry])["group"]
     assert "hunter2" not in unquote(str(found))
     return found
+
+
+@pytest.mark.parametrize(
+    ("text", "absent"),
+    [
+        ("NOT_FOUND - no queue 'mail' in vhost '/'", True),
+        ("NOT_FOUND - home node 'rabbit@b' of durable queue 'mail' in vhost '/' is down or inaccessible", False),
+    ],
+)
+def test_a_queue_whose_node_is_down_is_not_empty(text, absent):
+    assert is_absent(NotFound(text, (50, 10), "Queue.declare")) is absent
