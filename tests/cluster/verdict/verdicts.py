@@ -177,6 +177,8 @@ def _comparable(app: Json) -> str:
     """Return as JSON what counts of a document."""
     metadata = {key: value for key, value in app["metadata"].items() if key not in NOT_COUNTED}
     metadata = {key: value for key, value in metadata.items() if value not in ({}, [], "")}
+    if owners := metadata.get("ownerReferences"):  # of two alike the server keeps the first
+        metadata["ownerReferences"] = [owner for at, owner in enumerate(owners) if owner not in owners[:at]]
     return json.dumps(as_sent(app | {"metadata": metadata, "status": None}), sort_keys=True, ensure_ascii=False)
 
 
