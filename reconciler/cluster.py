@@ -2,7 +2,7 @@
 
 import builtins
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -177,8 +177,25 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         raise errors.NoCluster(f"{path or 'kubeconfig'}: {error}") from error
     pool = rest.RESTClientObject(configuration).pool_manager
     if configuration.verify_ssl:
-        pool.connection_pool_kw["ssl_context"] = _tls(configuration.ssl_ca_cert)
+        tls = _tls(configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+        # Else urllib3 would load them again for every connection, into what all connections share.
+        others = {"ca_certs", "cert_file", "key_file"}
+        kept = {key: value for key, value in pool.connection_pool_kw.items() if key not in others}
+        pool.connection_pool_kw = kept | {"ssl_context": tls}
     return Access(configuration.host, pool, lambda: configuration.auth_settings().get("BearerToken", {}).get("value"))
+
+
+class _SharedContext(ssl.SSLContext):
+    """What all connections share, from many threads: nothing may be set once one is open.
+
+    urllib3 sets ALPN anew for each connection. OpenSSL frees the old value while other threads copy it: 5 of 206,000
+    ClientHellos held garbage, which the server answers with a decode_error. HTTP/1.1 is spoken without it.
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Leave it unset."""
 
 
 def _tls(authority: str | None) -> ssl.SSLContext:
@@ -187,7 +204,7 @@ def _tls(authority: str | None) -> ssl.SSLContext:
     Not `ssl.create_default_context`: Python 3.13 refuses the authorities of older EKS clusters, which are valid
     (https://github.com/kubernetes-client/python/issues/2394).
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
     if authority:
         context.load_verify_locations(authority)
     else:

@@ -1,10 +1,12 @@
 """reconciler/cluster.py against the real API server, and against one that fails."""
 
 import json
+import ssl
 from dataclasses import replace
 
 import fault_proxy
 import pytest
+import yaml
 from fault_proxy import answer
 
 from reconciler import cluster as client
@@ -143,6 +145,15 @@ def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(ours, proxy):
 
     with proxy.fault(nothing, on="GET"), pytest.raises(errors.ListFailed, match="no list"):
         ours.list(DEPLOYMENT)
+
+
+def test_a_connection_sets_nothing_that_the_others_share(service_account):
+    context = client.in_cluster("https://any", service_account).pool.connection_pool_kw["ssl_context"]
+    context.set_alpn_protocols(["h2", "http/1.1"])  # as urllib3 does
+    read, written = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(read, written, server_hostname="any").do_handshake()
+    assert b"http/1.1" not in written.read()
 
 
 # Writing
@@ -389,6 +400,16 @@ def test_a_watch_from_before_the_server_remembers_ends(ours, proxy, cluster):
 def test_a_kubeconfig_gives_the_same_access(transport, cluster):
     access = client.from_kubeconfig(str(cluster.kubeconfig), None)
     assert names(client.Cluster(replace(transport, access=access)).list(CONFIG_MAP, cluster.namespace))
+
+
+def test_a_client_certificate_is_no_business_of_each_connection(cluster, tmp_path):
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    files = {"client-certificate": str(cluster.folder / "tls.crt"), "client-key": str(cluster.folder / "tls.key")}
+    config["users"][0]["user"] |= files
+    config["clusters"][0]["cluster"]["certificate-authority"] = files["client-certificate"]
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    access = client.from_kubeconfig(str(tmp_path / "kubeconfig"), None)
+    assert access.pool.connection_pool_kw.keys().isdisjoint({"ca_certs", "cert_file", "key_file"})
 
 
 def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
