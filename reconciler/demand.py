@@ -55,9 +55,10 @@ class Demanded(NamedTuple):
 class Demand:
     """The brokers, for one pass at a time."""
 
-    def __init__(self, cluster: Cluster, timeout_seconds: float) -> None:
+    def __init__(self, cluster: Cluster, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS) -> None:
         self._cluster = cluster
         self._timeout_seconds = timeout_seconds
+        self._kept_seconds = kept_seconds
         self._read: dict[tuple[str, SecretKey], tuple[str, float]] = {}
 
     def of(self, crews: Mapping[GroupKey, Crew]) -> dict[GroupKey, Demanded]:
@@ -97,7 +98,7 @@ class Demand:
     def _urls(self, crews: Iterable[Crew]) -> Urls:
         """Return the URL in each Secret that is named, or why there is none: all are read at once."""
         now = time.monotonic()
-        self._read = {key: (url, since) for key, (url, since) in self._read.items() if now - since < KEPT_SECONDS}
+        self._read = {key: (url, at) for key, (url, at) in self._read.items() if now - at < self._kept_seconds}
         wanted = {(crew.namespace, crew.group.url) for crew in crews if isinstance(crew.group.url, SecretKey)}
         with ThreadPoolExecutor(READERS) as pool:
             return dict(zip(wanted, pool.map(lambda each: self._secret(*each), wanted), strict=True))

@@ -57,12 +57,14 @@ class _Server(ThreadingHTTPServer):
         super().server_bind()
 
 
-def serve(port: int, health: Health, registry: CollectorRegistry) -> ThreadingHTTPServer:
+def serve(
+    port: int, health: Health, registry: CollectorRegistry, client_seconds: float = CLIENT_SECONDS
+) -> ThreadingHTTPServer:
     """Return the server, answering in threads. Raises OSError when the port is taken."""
     pages = {"/healthz": lambda: health.healthy, "/readyz": lambda: health.ready}
 
     class Handler(MetricsHandler):
-        timeout = CLIENT_SECONDS
+        timeout = client_seconds
 
         def do_GET(self) -> None:  # noqa: N802 (its name in http.server)
             if self.path in pages:

@@ -123,7 +123,7 @@ def _scaled(app: App, memory: Memory, scene: Scene) -> Scaled:
         return Scaled(app.generation, desired.scaled(app, scene.schema))
     except InvalidInput as problems:
         return Scaled(app.generation, (), verdict.invalid(problems))
-    except Exception as error:
+    except Exception as error:  # a fault of our own is that app's alone, as in _outcome
         log.exception("%s crashed", app.ref)
         return Scaled(app.generation, (), verdict.crashed(error))
 

@@ -102,9 +102,8 @@ def test_metrics_are_those_of_the_registry(page):
     assert "process_cpu_seconds_total" in text
 
 
-def test_a_client_that_says_nothing_is_not_kept(condition, monkeypatch):
-    monkeypatch.setattr(health, "CLIENT_SECONDS", 0.1)
-    with health.serve(0, condition, Metrics().registry) as server:
+def test_a_client_that_says_nothing_is_not_kept(condition):
+    with health.serve(0, condition, Metrics().registry, client_seconds=0.1) as server:
         with socket.create_connection(("localhost", server.server_port), timeout=10) as client:
             assert client.recv(1) == b""
         server.shutdown()
