@@ -18,9 +18,9 @@ sys.path.append(str(Path(__file__).parents[1] / "tests/brokers"))
 
 import servers
 
-from reconciler.brokers.broker import Broker
-from reconciler.brokers.queues import Brokers, Inquiry
-from reconciler.scaling import Backlog, Unreadable
+from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.queues import Brokers, Inquiry
+from reconciler.scaling.model import Backlog, Unreadable
 
 HELD = 20_000
 SCHEMES = ("redis", "rediss", "amqp", "amqps")

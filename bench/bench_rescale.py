@@ -14,14 +14,16 @@ from typing import Any
 from bench_reconcile import create, row
 from reconciler_process import NAMESPACE, Cluster, planted, pod
 
-from reconciler import cluster as client
-from reconciler import observe, reconcile, rescale
-from reconciler.demand import Demand
+from reconciler import reconcile
+from reconciler.apply import observe
+from reconciler.cluster import client
+from reconciler.cluster.transport import Transport
 from reconciler.memory import Memory
 from reconciler.model import Options
 from reconciler.reconcile import World
-from reconciler.rescale import Scope
-from reconciler.transport import Transport
+from reconciler.scaling import rescale
+from reconciler.scaling.demand import Demand
+from reconciler.scaling.rescale import Scope
 from reconciler.work import Work
 
 GROUPS = 1000

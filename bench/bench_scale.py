@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from reconciler import scale
-from reconciler.scaling import Active, Backlog, History, Observation, Pod, Policy, ResourceTarget, Sample, Usage
-from reconciler.simulation import shapes, simulate
-from reconciler.simulation.contender import Contender
-from reconciler.simulation.shapes import Amount
+from reconciler.scaling import decide
+from reconciler.scaling.model import Active, Backlog, History, Observation, Pod, Policy, ResourceTarget, Sample, Usage
+from reconciler.scaling.simulation import shapes, simulate
+from reconciler.scaling.simulation.contender import Contender
+from reconciler.scaling.simulation.shapes import Amount
 
 ROUNDS = 3
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ def decided(before: History) -> None:
     usage = Usage({"cpu": {pod.name: Sample(300, later, 15) for pod in pods}})
     seen = Observation(3, 3, pods, usage, Backlog(7, 5), Active(9))
     for _ in range(GROUPS):
-        scale.decide(POLICY, seen, before, later)
+        decide.decision(POLICY, seen, before, later)
 
 
 def history() -> History:
@@ -60,7 +60,7 @@ def history() -> History:
     before = History()
     for number in range(30):
         at = NOW + timedelta(hours=1, seconds=10 * (number - 30))
-        before = scale.decide(POLICY, Observation(3, 3, backlog=Backlog(7, 5)), before, at).history
+        before = decide.decision(POLICY, Observation(3, 3, backlog=Backlog(7, 5)), before, at).history
     return before
 
 

@@ -10,17 +10,21 @@ from typing import Any, NoReturn
 
 import click
 
-from reconciler import errors, logs, reconcile, service, text
-from reconciler.bell import Bell
-from reconciler.cluster import Cluster
-from reconciler.demand import Demand
+from reconciler import reconcile
+from reconciler.cluster import errors
+from reconciler.cluster.client import Cluster
+from reconciler.cluster.transport import Transport
 from reconciler.memory import Memory
 from reconciler.model import CELERY_APP
 from reconciler.options import Command, option
 from reconciler.reconcile import World
-from reconciler.settings import SERVICE_ACCOUNT, Settings
-from reconciler.simulation import cli as simulate_cli
-from reconciler.transport import Transport
+from reconciler.scaling.demand import Demand
+from reconciler.scaling.simulation import cli as simulate_cli
+from reconciler.service import logs
+from reconciler.service import run as service
+from reconciler.service.bell import Bell
+from reconciler.service.settings import SERVICE_ACCOUNT, Settings
+from reconciler.status import text
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from reconciler.child import Child
-from reconciler.group import Group, GroupKey
-from reconciler.live import App, Live
+from reconciler.apply.child import Child
+from reconciler.apply.verdict import Verdict
+from reconciler.cluster.live import App, Live
 from reconciler.model import Ref
-from reconciler.scaling import History
-from reconciler.verdict import Verdict
+from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.model import History
 
 FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 300.0

@@ -7,16 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler import act, desired, observe, plan, report, rescale, serve, verdict
-from reconciler.cluster import Cluster
-from reconciler.demand import Demand
-from reconciler.errors import ClusterError, Halted
-from reconciler.live import App
+from reconciler.apply import act, desired, observe, plan, serve, verdict
+from reconciler.apply.observe import Observed
+from reconciler.apply.serve import Scene
+from reconciler.cluster.client import Cluster
+from reconciler.cluster.errors import ClusterError, Halted
+from reconciler.cluster.live import App
 from reconciler.memory import Memory, Scaled
 from reconciler.model import AppResult, Options, PassResult
-from reconciler.observe import Observed
-from reconciler.rescale import Rescalings, Scope
-from reconciler.serve import Scene
+from reconciler.scaling import rescale
+from reconciler.scaling.demand import Demand
+from reconciler.scaling.rescale import Rescalings, Scope
+from reconciler.status import report
 from reconciler.work import Work
 from render.errors import InvalidInput
 from render.schema import load as load_schema

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
-from reconciler import verdict
-from reconciler.child import Child
-from reconciler.group import Group, GroupKey
-from reconciler.live import App, Live
+from reconciler.apply import verdict
+from reconciler.apply.child import Child
+from reconciler.apply.step import Deed
+from reconciler.apply.verdict import Verdict
+from reconciler.cluster.live import App, Live
 from reconciler.memory import Known, Scaled, digests
 from reconciler.model import Outcome, Ref, StepResult
-from reconciler.scaling import Decision, History
-from reconciler.step import Deed
-from reconciler.verdict import Verdict
+from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.model import Decision, History
 
 
 @dataclass(frozen=True)

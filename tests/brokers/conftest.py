@@ -12,8 +12,8 @@ from celery import Celery
 from celery_versions import OWN, celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
 from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
-from reconciler.brokers.broker import Broker
-from reconciler.brokers.queues import Brokers, Crew, Inquiry
+from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.queues import Brokers, Crew, Inquiry
 
 APP = """
 import json, os, pathlib, sys, time

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 import servers
 
-from reconciler.scaling import Backlog
+from reconciler.scaling.model import Backlog
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kombu import Connection, Exchange, Queue
 
-from reconciler.brokers.broker import Broker
-from reconciler.brokers.load import Load
-from reconciler.brokers.queues import Inquiry
-from reconciler.scaling import Backlog
+from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.load import Load
+from reconciler.scaling.brokers.queues import Inquiry
+from reconciler.scaling.model import Backlog
 
 TASKS = 20
 LATE, ONE, QUORUM = {"task_acks_late": True}, {"worker_prefetch_multiplier": 1}, {"task_default_queue_type": "quorum"}

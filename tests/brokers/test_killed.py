@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler.brokers.load import Load
-from reconciler.scaling import Backlog
+from reconciler.scaling.brokers.load import Load
+from reconciler.scaling.model import Backlog
 
 LATE, ONE, QUORUM = {"task_acks_late": True}, {"worker_prefetch_multiplier": 1}, {"task_default_queue_type": "quorum"}
 FOLLOWED = [  # of 18 tasks that are left: on Redis 8 of them are held for the one that is dead

@@ -6,10 +6,10 @@ import pytest
 import servers
 from kombu import Connection
 
-from reconciler.brokers.broker import Broker
-from reconciler.brokers.load import Load
-from reconciler.brokers.queues import Brokers, Crew
-from reconciler.scaling import Unreadable
+from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.load import Load
+from reconciler.scaling.brokers.queues import Brokers, Crew
+from reconciler.scaling.model import Unreadable
 
 
 def test_each_pod_tells_its_own(url, publish, worker, running, until, tmp_path):

@@ -11,10 +11,10 @@ import servers
 from amqp import NotFound
 from kombu import Connection
 
-from reconciler.brokers.backlog import is_absent
-from reconciler.brokers.broker import Broker
-from reconciler.brokers.queues import Brokers, Inquiry
-from reconciler.scaling import Backlog, Unreadable
+from reconciler.scaling.brokers.backlog import is_absent
+from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.queues import Brokers, Inquiry
+from reconciler.scaling.model import Backlog, Unreadable
 
 PATIENT = 3
 CELERY = frozenset({"celery"})

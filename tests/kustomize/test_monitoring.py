@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from reconciler.metrics import Metrics
+from reconciler.service.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "kustomize/components/monitoring"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from reconciler import model, watch
+from reconciler import model
+from reconciler.service import watch
 
 BASE = Path(__file__).parents[2] / "kustomize/base"
 MANIFESTS = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler.child import Child
-from reconciler.live import App, Live
+from reconciler.apply.child import Child
+from reconciler.cluster.live import App, Live
 
 APP = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp"}
 OURS = {"celeryproject.org/app": "shop", "celeryproject.org/component": "worker"}

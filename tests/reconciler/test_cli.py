@@ -7,10 +7,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from reconciler import cli, errors
-from reconciler.lease import Claim
-from reconciler.settings import Settings
-from reconciler.simulation import cli as simulate_cli
+from reconciler import cli
+from reconciler.cluster import errors
+from reconciler.cluster.lease import Claim
+from reconciler.scaling.simulation import cli as simulate_cli
+from reconciler.service.settings import Settings
 
 COMMANDS = {"run": cli.run, "diff": cli.diff, "status": cli.status}
 OPTIONS = [

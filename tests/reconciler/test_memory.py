@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler import verdict
-from reconciler.errors import Conflict, Throttled, Unavailable
+from reconciler.apply import verdict
+from reconciler.apply.step import Deed, Step
+from reconciler.apply.verdict import Verdict
+from reconciler.cluster.errors import Conflict, Throttled, Unavailable
 from reconciler.memory import Known, Memory
 from reconciler.model import Outcome
-from reconciler.step import Deed, Step
-from reconciler.verdict import Verdict
 from reconciler.work import Work
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cluster import Cluster
 
-from reconciler import observe, reconcile, rescale
-from reconciler.group import Group, GroupKey
-from reconciler.live import App
+from reconciler import reconcile
+from reconciler.apply import observe
+from reconciler.apply.serve import Scene
+from reconciler.cluster.live import App
 from reconciler.memory import Scaled
 from reconciler.model import (
     APP_LABEL,
@@ -28,9 +29,10 @@ from reconciler.model import (
     Manifest,
     Options,
 )
-from reconciler.rescale import Scope
-from reconciler.scaling import History, Policy, Timing
-from reconciler.serve import Scene
+from reconciler.scaling import rescale
+from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.model import History, Policy, Timing
+from reconciler.scaling.rescale import Scope
 from reconciler.work import Work
 from render import pipeline, quantity
 from render.model import Document

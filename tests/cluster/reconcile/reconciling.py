@@ -16,15 +16,15 @@ import pytest
 import yaml
 from cluster import Cluster, Response
 
-from reconciler import cluster as client
 from reconciler import model, reconcile
-from reconciler.demand import Demand
-from reconciler.errors import Halted
-from reconciler.live import stable
+from reconciler.cluster import client
+from reconciler.cluster.errors import Halted
+from reconciler.cluster.live import stable
+from reconciler.cluster.transport import Transport
 from reconciler.memory import Memory
 from reconciler.model import CELERY_APP, CHILD_KINDS, AppResult, Options, PassResult
 from reconciler.reconcile import World
-from reconciler.transport import Transport
+from reconciler.scaling.demand import Demand
 
 BASE = Path(__file__).parents[3] / "kustomize/base"
 NAMESPACE = "celery-render-system"

@@ -1,4 +1,4 @@
-"""reconciler/cluster.py against the real API server, and against one that fails."""
+"""reconciler/cluster/client.py against the real API server, and against one that fails."""
 
 import json
 import ssl
@@ -9,10 +9,9 @@ import pytest
 import yaml
 from fault_proxy import answer
 
-from reconciler import cluster as client
-from reconciler import errors
+from reconciler.cluster import client, errors
+from reconciler.cluster.transport import Transport
 from reconciler.model import CELERY_APP, CONFIG_MAP, DEPLOYMENT, EVENT, Kind, Ref
-from reconciler.transport import Transport
 
 ABSENT = Kind("keda.sh/v9", "ScaledNothing", "scalednothings", optional=True)
 

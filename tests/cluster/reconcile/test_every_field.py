@@ -9,8 +9,8 @@ from typing import NamedTuple
 import every_field
 import pytest
 
-from reconciler import cluster as client
-from reconciler.live import stable
+from reconciler.cluster import client
+from reconciler.cluster.live import stable
 from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS
 from render.naming import COMPONENT_LABEL
 

@@ -1,4 +1,4 @@
-"""reconciler/lease.py: two claims to one Lease of the real API server, by a clock that the test sets."""
+"""reconciler/cluster/lease.py: two claims to one Lease of the real API server, by a clock that the test sets."""
 
 from types import SimpleNamespace
 
@@ -6,10 +6,9 @@ import fault_proxy
 import pytest
 from fault_proxy import answer
 
-from reconciler import cluster as client
-from reconciler import errors
-from reconciler.lease import Alone, Claim, Lease
-from reconciler.transport import Transport
+from reconciler.cluster import client, errors
+from reconciler.cluster.lease import Alone, Claim, Lease
+from reconciler.cluster.transport import Transport
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ celery-operator by RyanSiu1995 (Go): https://github.com/RyanSiu1995/celery-opera
 import fault_proxy
 import pytest
 
-from reconciler.errors import ListFailed
+from reconciler.cluster.errors import ListFailed
 
 pytest_plugins = "reconciling"
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler import act, errors
-from reconciler.child import Child
-from reconciler.live import Live
+from reconciler.apply import act
+from reconciler.apply.child import Child
+from reconciler.apply.step import Step
+from reconciler.cluster import errors
+from reconciler.cluster.live import Live
 from reconciler.model import DEPLOYMENT, Outcome, Ref
-from reconciler.step import Step
 
 pytest_plugins = "reconciling"
 

@@ -10,7 +10,7 @@ import fault_proxy
 import pytest
 from fault_proxy import answer
 
-from reconciler.errors import ListFailed
+from reconciler.cluster.errors import ListFailed
 
 pytest_plugins = "reconciling"
 

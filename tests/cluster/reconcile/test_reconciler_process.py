@@ -25,7 +25,7 @@ LEASE = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"
 WORKER = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-worker"}}
 IMAGE, NEWER = "registry.example.com/shop:1", "registry.example.com/shop:2"
 MERGE = "application/merge-patch+json"
-IMPATIENT = ("-c", "from reconciler import cli, service; service.STUCK_SECONDS = 4; cli.main()")
+IMPATIENT = ("-c", "from reconciler import cli; from reconciler.service import run; run.STUCK_SECONDS = 4; cli.main()")
 FOREVER = "--interval=3600"  # what happens within a test is not done by waiting
 
 

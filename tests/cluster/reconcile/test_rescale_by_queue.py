@@ -15,9 +15,9 @@ import pytest
 from celery import Celery
 from servers import listening, redis, redis_program, until  # noqa: F401 (fixtures)
 
-from reconciler.demand import Demand
-from reconciler.errors import Halted
+from reconciler.cluster.errors import Halted
 from reconciler.reconcile import World
+from reconciler.scaling.demand import Demand
 
 pytest_plugins = "reconciling"
 

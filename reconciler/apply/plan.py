@@ -1,0 +1,154 @@
+"""What is done about an app: which steps, in which order, and what holds them back. Pure: every safety rule is here.
+
+A rule is a function with a name, and has a table of cases in tests/reconciler/apply/test_plan.py.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum, auto
+
+from reconciler.apply import ownership
+from reconciler.apply.child import Child
+from reconciler.apply.step import Step
+from reconciler.apply.verdict import Verdict
+from reconciler.cluster.live import App, Live, Mode
+from reconciler.model import CHILD_KINDS, PERSISTENT_VOLUME_CLAIM, Change, Outcome, Ref
+
+_RANK = {kind.name: rank for rank, kind in enumerate(CHILD_KINDS)}
+
+
+class Relation(Enum):
+    """Whose a live object is, to the app that wants one of its name."""
+
+    OURS = auto()
+    ORPHAN = auto()  # labelled as ours and controlled by nobody: adopted
+    LEFTOVER = auto()  # of an app of the same name that was deleted: the garbage collector is about to take it
+    FOREIGN = auto()
+
+
+def applies(app: App) -> bool:
+    """Say whether the app's children are ours to apply: it asks for it, and it is not being deleted."""
+    return app.mode is Mode.APPLY and not app.is_terminating
+
+
+def scales(app: App) -> bool:
+    """Say whether any of the app's groups is ours to scale: in every mode but Off."""
+    return app.scales and app.mode is not Mode.OFF and not app.is_terminating
+
+
+def reports(app: App) -> bool:
+    """Say whether the app's status is ours to write: in every mode but Off, in which nothing is touched."""
+    return app.mode is not Mode.OFF and not app.is_terminating
+
+
+def relation(app: App, live: Live) -> Relation:
+    """Say whose a live object is: its controller's, by UID. A label counts only where there is no controller."""
+    owner = live.controller
+    if owner is None:
+        return Relation.ORPHAN if live.app == app.ref.name else Relation.FOREIGN
+    if owner.uid == app.uid:
+        return Relation.OURS
+    namesake = (owner.api_version, owner.kind, owner.name) == (app.ref.api_version, app.ref.kind, app.ref.name)
+    return Relation.LEFTOVER if namesake else Relation.FOREIGN
+
+
+def belongs(app: App, live: Live) -> bool:
+    """Say whether a live object is shown as the app's: in Scale mode by its label, unless another app controls it."""
+    if app.mode is Mode.SCALE:
+        owner = live.controller
+        anothers = owner is not None and owner.kind == app.ref.kind and owner.uid != app.uid
+        return live.app == app.label and not anothers
+    return relation(app, live) in (Relation.OURS, Relation.ORPHAN)
+
+
+def may_ask(app: App, child: Child) -> bool:
+    """Say whether the server is asked what an apply would change: only about what may be applied."""
+    return child.live is not None and not waits(app, child) and relation(app, child.live) is not Relation.FOREIGN
+
+
+def conflict(app: App, children: Iterable[Child]) -> Verdict | None:
+    """Return why nothing of the app may be changed: a name it needs is taken. It is never taken over."""
+    taken = [_taken(child.live) for child in children if child.live and relation(app, child.live) is Relation.FOREIGN]
+    return Verdict("NameConflict", "; ".join(taken), is_stalled=True) if taken else None
+
+
+def unseen(children: Iterable[Child], unreadable: Mapping[str, str]) -> Verdict | None:
+    """Return why nothing of the app may be changed: we may not see what there is of a kind it uses."""
+    kinds = sorted({child.ref.kind for child in children} & unreadable.keys())
+    return Verdict("Forbidden", "; ".join(unreadable[kind] for kind in kinds), is_stalled=True) if kinds else None
+
+
+def waits(app: App, child: Child) -> str:
+    """Return why a child is left alone for now; empty if it need not be."""
+    live = child.live
+    if live is None:
+        return ""
+    if live.is_terminating:
+        return f"{_named(live.ref)} is being deleted{_finalizers(live)}"
+    if relation(app, live) is Relation.LEFTOVER:
+        return f"{_named(live.ref)} belongs to a deleted CeleryApp {app.ref.name} and is about to be collected"
+    return ""
+
+
+def may_prune(app: App, live: Live, desired: Iterable[Ref]) -> bool:
+    """Say whether a live object may be deleted: ours by label and by UID, no longer desired, and no volume of data."""
+    is_ours = live.app == app.ref.name and relation(app, live) is Relation.OURS
+    may_go = live.ref.kind != PERSISTENT_VOLUME_CLAIM.name and not live.is_terminating
+    return is_ours and may_go and live.ref not in desired
+
+
+def prunes(app: App, children: Iterable[Child], lives: Iterable[Live]) -> tuple[Step, ...]:
+    """Return the deletions, in the reverse order of applying; none while a child waits, or if nothing is desired."""
+    desired = {child.ref for child in children}
+    if not desired or any(waits(app, child) for child in children):
+        return ()
+    condemned = sorted((live for live in lives if may_prune(app, live, desired)), key=_order, reverse=True)
+    return tuple(_prune(live) for live in condemned)
+
+
+def mends_ownership(child: Child) -> bool:
+    """Say whether an apply alone would not do: fields added by hand would stay, replicas we name no longer would go."""
+    if child.live is None or child.answer is None:
+        return False
+    by_hand = ownership.added_by_hand(child.answer["metadata"].get("managedFields", ()), child.desired)
+    return bool(by_hand) or ownership.holds_replicas(child.live.managed_fields, child.desired)
+
+
+def steps(
+    app: App, children: Iterable[Child], changes: Mapping[Ref, tuple[Change, ...]], lives: Iterable[Live]
+) -> tuple[Step, ...]:
+    """Return what to do: children in their order, then what is no longer desired. Unchanged ones need no step."""
+    children = tuple(children)
+    found = (_step(app, child, changes.get(child.ref, ())) for child in children)
+    return (*(step for step in found if step), *prunes(app, children, lives))
+
+
+def _step(app: App, child: Child, changes: tuple[Change, ...]) -> Step | None:
+    if reason := waits(app, child):
+        return Step(Outcome.SKIPPED, child.ref, live=child.live, message=reason)
+    if child.live is None:
+        return Step(Outcome.CREATED, child.ref, child, changes=(Change("", None, child.desired),))
+    if changes:
+        return Step(Outcome.CONFIGURED, child.ref, child, child.live, mends_ownership(child), changes)
+    return None
+
+
+def _prune(live: Live) -> Step:
+    return Step(Outcome.DELETED, live.ref, live=live, changes=(Change("", live.manifest, None),))
+
+
+def _order(live: Live) -> tuple[int, str]:
+    return _RANK[live.ref.kind], live.ref.name
+
+
+def _named(ref: Ref) -> str:
+    return f"{ref.kind} {ref.name}"
+
+
+def _taken(live: Live) -> str:
+    whose = f"belongs to {live.controller}" if live.controller else "is not part of this app"
+    return f"{_named(live.ref)} exists already and {whose}: rename the app or the worker group, or remove it"
+
+
+def _finalizers(live: Live) -> str:
+    names = ", ".join(live.manifest["metadata"].get("finalizers", ()))
+    return f", held by {names}" if names else ""

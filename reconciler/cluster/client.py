@@ -1,0 +1,212 @@
+"""The cluster as the reconciler sees it: raw JSON in and out. The only importer of `kubernetes`."""
+
+import builtins
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import urllib3
+
+from reconciler.cluster import errors
+from reconciler.cluster.transport import Access, Request, Transport
+from reconciler.model import FIELD_MANAGER, Kind, Manifest, Ref
+
+T = TypeVar("T")
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+_APPLY = "application/apply-patch+yaml"
+_APPLY_QUERY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+_DRY_RUN = {"dryRun": "All"}
+
+PAGE_ITEMS = 500
+_WATCH_SECONDS = 300
+_CONNECTIONS = 64
+
+
+class Cluster:
+    """Every verb the reconciler knows. All raise the classes of errors.py; all may be called from any thread.
+
+    A write is preceded by the question whether we may write at all; if not, it raises Halted. A dry run is no write.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._send = transport.send
+        self._may_write = transport.may_write
+        self._stream = transport.stream
+        self._listed: dict[Kind, str] = {}  # the resourceVersion of the last LIST
+
+    def needs_write(self) -> None:
+        """Raise Halted if we may not write any more."""
+        if not self._may_write():
+            raise errors.Halted("not any more")
+
+    def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> builtins.list[Manifest]:
+        """Return every object, read consistently, in all pages, with apiVersion and kind. Raises ListFailed."""
+        return self.listed(kind, lambda manifest: manifest, namespace, selector)
+
+    def listed(
+        self, kind: Kind, made: Callable[[Manifest], T], namespace: str | None = None, selector: str = ""
+    ) -> builtins.list[T]:
+        """Return what is made of every object; of thousands, only a page at a time is then held as JSON values."""
+        path = kind.path(namespace)
+        try:
+            return self._pages(kind, made, path, {"labelSelector": selector, "limit": PAGE_ITEMS})
+        except errors.ClusterError as error:
+            if kind.optional and isinstance(error, errors.NotFound):
+                return []
+            if error.reason != "Expired":
+                raise errors.ListFailed(str(error), error.status, error.retry_after_seconds) from error
+        try:  # the pages took so long that the server has forgotten the state they show: all at once
+            return self._pages(kind, made, path, {"labelSelector": selector})
+        except errors.ClusterError as error:
+            raise errors.ListFailed(str(error), error.status, error.retry_after_seconds) from error
+
+    def get(self, ref: Ref) -> Manifest:
+        return self._object(Request(str(ref), "get", "GET", ref.path))
+
+    def create(self, manifest: Manifest) -> Manifest:
+        ref = Ref.of(manifest)
+        return self._object(Request(str(ref), "create", "POST", ref.collection, body=manifest))
+
+    def replace(self, manifest: Manifest) -> Manifest:
+        """Return the object after it was replaced; its resourceVersion is a precondition."""
+        ref = Ref.of(manifest)
+        return self._object(Request(str(ref), "update", "PUT", ref.path, body=manifest))
+
+    def apply(self, manifest: Manifest, *, dry_run: bool) -> Manifest:
+        """Return the object after a forced server-side apply as celery-reconcile, as the server would keep it."""
+        ref, verb = Ref.of(manifest), "dry-run" if dry_run else "apply"
+        query = _APPLY_QUERY | (_DRY_RUN if dry_run else {})
+        return self._object(Request(str(ref), verb, "PATCH", ref.path, query, manifest, _APPLY))
+
+    def apply_status(self, manifest: Manifest) -> Manifest:
+        """Return the object after a forced server-side apply of its status."""
+        ref = Ref.of(manifest)
+        return self._object(Request(str(ref), "status", "PATCH", f"{ref.path}/status", _APPLY_QUERY, manifest, _APPLY))
+
+    def patch(self, ref: Ref, patch: Any, content_type: str = JSON_PATCH, *, dry_run: bool) -> Manifest:
+        """Return the object after the patch (JSON_PATCH: a list; MERGE_PATCH: an object)."""
+        verb = "dry-run" if dry_run else "patch"
+        query = {"fieldManager": FIELD_MANAGER} | (_DRY_RUN if dry_run else {})
+        return self._object(Request(str(ref), verb, "PATCH", ref.path, query, patch, content_type))
+
+    def scale(self, ref: Ref, before: int, after: int) -> None:
+        """Set the replicas, of exactly so many before: 422 if another was faster. Of nothing else, unlike a PUT."""
+        seen = {"op": "test", "path": "/spec/replicas", "value": before or None}  # a Scale of none leaves the field out
+        wanted = {"op": "add", "path": "/spec/replicas", "value": after}
+        query = {"fieldManager": FIELD_MANAGER}
+        self._object(Request(str(ref), "scale", "PATCH", f"{ref.path}/scale", query, [seen, wanted], JSON_PATCH))
+
+    def delete(self, ref: Ref, uid: str) -> None:
+        """Delete exactly the object of this UID, its dependents in the background. Gone already is done."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            self._send(Request(str(ref), "delete", "DELETE", ref.path, body=body))
+        except errors.NotFound:
+            return
+
+    def emit(self, event: Manifest) -> None:
+        """Create an Event of events.k8s.io/v1."""
+        self.create(event)
+
+    def watch(self, kind: Kind, namespace: str | None = None, selector: str = "") -> Iterator[None]:
+        """Yield whenever something changes after the last LIST of this kind; end after some minutes.
+
+        What changed is not read: the next pass lists it. Raises NotFound when the kind was never listed.
+        """
+        if kind not in self._listed:
+            raise errors.NotFound(f"{kind.name} watch: there is no such kind, or it was not listed yet")
+        query: dict[str, str | int] = {
+            "watch": "true",
+            "resourceVersion": self._listed[kind],
+            "labelSelector": selector,
+        }
+        query["timeoutSeconds"] = _WATCH_SECONDS
+        request = Request(kind.name, "watch", "GET", kind.path(namespace), query)
+        for piece in self._stream(request, _WATCH_SECONDS + 30):
+            if piece.startswith(b'{"type":"ERROR"'):  # the server has forgotten what was after that LIST
+                raise errors.Unavailable(f"{request}: {piece.decode(errors='replace')}")
+            yield
+
+    def _pages(
+        self, kind: Kind, made: Callable[[Manifest], T], path: str, query: Mapping[str, str | int]
+    ) -> builtins.list[T]:
+        found: builtins.list[T] = []
+        while True:
+            page = self._send(Request(kind.name, "list", "GET", path, query))
+            if not (isinstance(page, dict) and page.get("kind") == f"{kind.name}List" and "items" in page):
+                raise errors.Unavailable(f"{kind.name} list: the answer is no list")
+            # Lists of built-in kinds leave out what each item is.
+            found += [made(item | {"apiVersion": kind.api_version, "kind": kind.name}) for item in page["items"] or ()]
+            if not (token := page["metadata"].get("continue")):
+                self._listed[kind] = page["metadata"].get("resourceVersion", "")  # metrics are of no revision
+                return found
+            query = {**query, "continue": token}
+
+    def _object(self, request: Request) -> Manifest:
+        answer = self._send(request)
+        if not (isinstance(answer, dict) and "metadata" in answer):
+            raise errors.Unavailable(f"{request}: the answer is no object")
+        return answer
+
+
+def in_cluster(server: str, service_account: Path) -> Access:
+    """Return the access of a pod's service account. Raises NoCluster.
+
+    Two files and an address: `kubernetes` is not needed for it, whose import takes longer than a pass.
+    """
+    token, authority = service_account / "token", service_account / "ca.crt"
+    if not (token.is_file() and authority.is_file()):
+        raise errors.NoCluster(f"{service_account}: no token and ca.crt of a service account")
+    pool = urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=_tls(str(authority)))
+    return Access(server, pool, lambda: f"Bearer {token.read_text().strip()}")  # the kubelet writes a new one in time
+
+
+def from_kubeconfig(path: str | None, context: str | None) -> Access:
+    """Return the access a kubeconfig describes, credential plugins and proxies included. Raises NoCluster."""
+    from kubernetes import client, config  # noqa: PLC0415 (0.2 s and 20 MB that a pod does not need)
+    from kubernetes.client import rest  # noqa: PLC0415
+
+    configuration = client.Configuration()
+    configuration.connection_pool_maxsize = _CONNECTIONS
+    try:
+        config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError) as error:
+        raise errors.NoCluster(f"{path or 'kubeconfig'}: {error}") from error
+    pool = rest.RESTClientObject(configuration).pool_manager
+    if configuration.verify_ssl:
+        tls = _tls(configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+        # Else urllib3 would load them again for every connection, into what all connections share.
+        others = {"ca_certs", "cert_file", "key_file"}
+        kept = {key: value for key, value in pool.connection_pool_kw.items() if key not in others}
+        pool.connection_pool_kw = kept | {"ssl_context": tls}
+    return Access(configuration.host, pool, lambda: configuration.auth_settings().get("BearerToken", {}).get("value"))
+
+
+class _SharedContext(ssl.SSLContext):
+    """What all connections share, from many threads: nothing may be set once one is open.
+
+    urllib3 sets ALPN anew for each connection. OpenSSL frees the old value while other threads copy it: 5 of 206,000
+    ClientHellos held garbage, which the server answers with a decode_error. HTTP/1.1 is spoken without it.
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Leave it unset."""
+
+
+def _tls(authority: str | None) -> ssl.SSLContext:
+    """Return what verifies the server, as kubectl does.
+
+    Not `ssl.create_default_context`: Python 3.13 refuses the authorities of older EKS clusters, which are valid
+    (https://github.com/kubernetes-client/python/issues/2394).
+    """
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+    if authority:
+        context.load_verify_locations(authority)
+    else:
+        context.load_default_certs()
+    return context

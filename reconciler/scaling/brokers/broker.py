@@ -1,0 +1,188 @@
+"""A message broker as Celery is told of it, and the way in: connections with a time-out, failures in plain words.
+
+Its URL holds a password: nothing that is said, shown or raised here has it. URL and options are written by whoever may
+write a CeleryApp, and kombu imports and calls what some of them name: only those that are data get through to it.
+"""
+
+import re
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+from reconciler.scaling.model import Unreadable
+
+Answer = TypeVar("Answer")
+
+SENTINEL = "sentinel"
+REDIS = frozenset({"redis", "rediss", SENTINEL})
+RABBITMQ = frozenset({"amqp", "amqps", "pyamqp"})
+
+_DATA = frozenset({"sep", "priority_steps", "unacked_key", "unacked_index_key", "visibility_timeout"})
+_DATA |= {"global_keyprefix", "fanout_prefix", "fanout_patterns"}
+_DATA |= {"master_name", "min_other_sentinels", "sentinel_kwargs", "sentinel_fanout_compat"}
+_CODE = "credential_provider"
+_SECRET = ("password", "secret", "token")
+_SHORT = 4
+"""Letters. A secret shorter than that is in every other word: then nothing is quoted."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where messages wait. Whoever has an equal one shares its connection."""
+
+    url: str = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """The setting `broker_transport_options`."""
+    tls: Mapping[str, Any] | bool | None = field(default=None, repr=False, hash=False)
+    """The setting `broker_use_ssl`."""
+
+    @cached_property
+    def parts(self) -> tuple[Any, ...]:
+        """Return what kombu makes of each URL of the list, nothing if it would make a wrong thing of one."""
+        from kombu.utils.url import url_to_parts  # noqa: PLC0415
+
+        urls = self.url.split(";")
+        try:
+            parts = tuple(url_to_parts(url) for url in urls)
+        except ValueError:  # its text quotes the password
+            return ()
+        return parts if all(map(_is_whole, urls, parts)) else ()
+
+    @property
+    def is_redis(self) -> bool:
+        return all(part.scheme in REDIS for part in self.parts)
+
+    @property
+    def refusal(self) -> str:
+        """Return why it cannot be asked, nothing if it can."""
+        if not self.parts:
+            return "its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
+        if not (self.is_redis or all(part.scheme in RABBITMQ for part in self.parts)):
+            return "queues can be counted on Redis, Redis Sentinel and RabbitMQ only"
+        if any(_CODE in part.query for part in self.parts):
+            return f"{_CODE} is not supported"
+        return ""
+
+    def __str__(self) -> str:
+        """Return its address, to begin a message with."""
+        return ";".join(map(_address, self.parts)) or "broker"
+
+
+def prepare() -> None:
+    """Import kombu, before threads would do it all at once. 0.3 s and 26 MB, for those only who scale by queue."""
+    import kombu.transport.pyamqp  # noqa: PLC0415
+    import kombu.transport.redis  # noqa: PLC0415, F401
+
+
+def asked(broker: Broker, seconds: float, question: Callable[[Any], Answer]) -> Answer | Unreadable:
+    """Return what the question finds out over a connection of its own, or why nothing was."""
+    if broker.refusal:
+        return Unreadable(f"{broker}: {broker.refusal}")
+    try:
+        with _connected(broker, seconds) as connection:
+            return question(connection)
+    except Exception as error:  # noqa: BLE001 (what kombu and three clients raise is written nowhere, and must not spread)
+        return unreadable(broker, error)
+
+
+def unreadable(broker: Broker, error: Exception, subject: str = "") -> Unreadable:
+    """Return the error in words without a secret."""
+    return Unreadable(f"{broker}: {subject}{_words(error, _secrets(broker))}")
+
+
+@contextmanager
+def _connected(broker: Broker, seconds: float) -> Iterator[Any]:
+    connection = _connection(broker, seconds)
+
+    def close(*_: Any) -> None:
+        transport = connection.transport
+        connection.close()
+        if broker.is_redis:  # a channel that could not be opened keeps kombu's epoll until the next garbage collection
+            transport.cycle.poller.close()
+
+    try:
+        alternates = 1 if broker.parts[0].scheme == SENTINEL else len(broker.parts)
+        connection.ensure_connection(close, max_retries=alternates - 1, interval_start=0, interval_step=0)
+        yield connection
+    finally:
+        close()
+
+
+def _connection(broker: Broker, seconds: float) -> Any:
+    import kombu  # noqa: PLC0415
+
+    seconds /= len(broker.parts)  # of one that is down, another has to take the place in time
+    bounds: dict[str, Any] = {"read_timeout": seconds, "write_timeout": seconds}
+    if broker.is_redis:
+        sockets = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+        # Left alone, redis-py asks a sentinel that is down three times more, and waits in between.
+        once = {**(broker.options.get("sentinel_kwargs") or {}), **sockets, "retry": None}
+        bounds = {name: value for name, value in broker.options.items() if name in _DATA}
+        bounds |= sockets | {"retry_on_timeout": False, "sentinel_kwargs": once}
+    return kombu.Connection(broker.url, ssl=_tls(broker), connect_timeout=seconds, transport_options=bounds)
+
+
+def _tls(broker: Broker) -> dict[str, Any] | bool:
+    if isinstance(broker.tls, Mapping):  # on Redis, among the arguments of the connection
+        return {name: value for name, value in broker.tls.items() if name.startswith("ssl_") or not broker.is_redis}
+    if broker.parts[0].scheme == "rediss" and not broker.tls:
+        return {"ssl_cert_reqs": ssl.CERT_NONE}  # kombu does the same, with a warning each time
+    return bool(broker.tls)
+
+
+def _is_whole(url: str, part: Any) -> bool:
+    """Say whether it is a URL of a broker, and all of it: a slash in a password makes a host of what is before it."""
+    from kombu.transport import TRANSPORT_ALIASES  # noqa: PLC0415
+
+    is_broker = part.scheme.partition("+")[0] in TRANSPORT_ALIASES and url.lower().startswith(f"{part.scheme}://")
+    has_user = bool(part.username or part.password)
+    return is_broker and (has_user or "@" not in url) and "/" not in (part.hostname or "")
+
+
+def _address(part: Any) -> str:
+    host = f"[{part.hostname}]" if ":" in (part.hostname or "") else part.hostname or ""
+    port = f":{part.port}" if part.port else ""
+    return f"{part.scheme}://{host}{port}/{part.path or ''}"
+
+
+def _words(error: Exception, secrets: frozenset[str]) -> str:
+    # A Redis that does not know a command repeats what came with it, half a password too; redis-py shows its clients.
+    text = re.split(r"with args beginning with|[ :]*<redis\.", str(error))[0].strip(" ,")
+    if not text or any(len(secret) < _SHORT for secret in secrets):
+        return type(error.__cause__ or error).__name__
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets(broker: Broker) -> frozenset[str]:
+    """Return every password, in every spelling in which a message could have it."""
+    # redis://password@host is what many write. It is taken for a user's name, and fails.
+    plain = {part.password or part.username for part in broker.parts} | {
+        *_passwords([part.query for part in broker.parts])
+    }
+    plain |= {*_passwords(broker.options), *_passwords(broker.tls)}
+    spell: tuple[Callable[[str], str], ...] = (
+        str,
+        quote,
+        quote_plus,
+        lambda text: quote(text, safe=""),
+        lambda text: repr(text)[1:-1],
+        lambda text: repr(text.encode())[2:-1],
+    )
+    return frozenset(spelled(secret) for secret in plain if secret for spelled in spell)
+
+
+def _passwords(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _passwords(inner, f"{name} {key}".lower())
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _passwords(inner, name)
+    elif isinstance(value, str) and any(word in name for word in _SECRET):
+        yield value

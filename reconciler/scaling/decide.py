@@ -1,0 +1,201 @@
+"""How many pods a group shall have. Pure: what is seen and remembered and the time go in, a Decision comes out.
+
+CPU, memory and the queue ask as a HorizontalPodAutoscaler would let them. What an HPA does not know is said here: that
+the last pod is the queue's alone, and that no pod goes which a running task needs.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from reconciler.scaling import behavior, calculator
+from reconciler.scaling.behavior import Move
+from reconciler.scaling.calculator import Failure, Proposal
+from reconciler.scaling.model import (
+    Active,
+    Backlog,
+    Condition,
+    Decision,
+    History,
+    NotAsked,
+    Observation,
+    Policy,
+    Record,
+    Silent,
+)
+
+_ABLE = Condition("AbleToScale", "True", "SucceededGetScale", "able to get the target's current scale")
+
+
+class Case(NamedTuple):
+    """All that a decision depends on."""
+
+    policy: Policy
+    seen: Observation
+    history: History
+    silent_since: datetime | None
+    now: datetime
+
+
+def decision(policy: Policy, observation: Observation, history: History, now: datetime) -> Decision:
+    """Return how many pods there shall be, and why."""
+    begun = _begun(policy, observation, history, now)
+    case = Case(policy, observation, begun, history.silent_since, now)
+    decision = _paused(case) or _switched_off(case) or _repaired(case) or _measured(case)
+    return _remembered(case, decision)
+
+
+def _measured(case: Case) -> Decision:
+    found = calculator.proposed(case.policy, case.seen, case.now)
+    if isinstance(found, Failure):
+        return _failed(case, found)
+    if case.seen.replicas == 0 and found.replicas == 0:
+        return _asleep(case, found)
+    decision = _normalized(case, found)
+    decision = _without_last_pod(case, decision)
+    return _with_busy_pods(case, decision)
+
+
+def _begun(policy: Policy, seen: Observation, history: History, now: datetime) -> History:
+    """Return the history, begun where it is empty: with the pods there are, and a message that was there just now."""
+    is_active = history.active_at is None or not _is_idle(seen)
+    return replace(
+        history,
+        recommendations=history.recommendations or (Record(now, seen.replicas),),
+        active_at=None if policy.average_length is None else now if is_active else history.active_at,
+        scaled_to_zero=history.scaled_to_zero and seen.replicas == 0,
+        silent_since=None,
+    )
+
+
+def _paused(case: Case) -> Decision | None:
+    """Hold while scaling is paused. What was recommended before is of no use after: it begins anew."""
+    if not case.policy.paused:
+        return None
+    off = Condition("ScalingActive", "False", "ScalingDisabled", "scaling is paused")
+    decision = _held(case, "Paused", off.message, (_ABLE, off))
+    return replace(decision, history=replace(case.history, recommendations=()))
+
+
+def _switched_off(case: Case) -> Decision | None:
+    """Hold at zero if that was not our doing: somebody switched the group off."""
+    if case.seen.replicas > 0 or case.policy.min_replicas == 0 or case.history.scaled_to_zero:
+        return None
+    message = "scaling is disabled since the replica count of the target is zero"
+    off = Condition("ScalingActive", "False", "ScalingDisabled", message)
+    return _held(case, off.reason, message, (_ABLE, off))
+
+
+def _repaired(case: Case) -> Decision | None:
+    """Go to the bound that is exceeded, at once: no metric, no window and no task is asked."""
+    limit = behavior.repaired(case.policy, case.seen.replicas)
+    if limit is None:
+        return None
+    decision = _held(case, limit.reason, limit.message, (_ABLE,))
+    return replace(decision, replicas=limit.replicas, wants_to_scale_in=limit.replicas < case.seen.replicas)
+
+
+def _failed(case: Case, failure: Failure) -> Decision:
+    """Hold: what cannot be measured is never taken for zero."""
+    inactive = Condition("ScalingActive", "False", failure.reason, failure.message)
+    decision = _held(case, failure.reason, failure.message, (_ABLE, inactive))
+    return replace(decision, metrics=failure.seen)
+
+
+def _asleep(case: Case, found: Proposal) -> Decision:
+    decision = _held(case, "ScaledToZero", "no message waits", (_ABLE, _valid(found)))
+    return replace(decision, metrics=found.seen)
+
+
+def _normalized(case: Case, found: Proposal) -> Decision:
+    """Go where the metrics, the windows, the rates and the bounds lead: to one pod at least."""
+    current = case.seen.replicas
+    desired = max(found.replicas, 1) if case.policy.min_replicas == 0 else found.replicas
+    normal = behavior.normalized(case.policy, Move(current, desired), case.history, case.now)
+    count = max(normal.replicas, 1) if current == 0 else normal.replicas  # the first message waits for no window
+    reason, message = "ReadyForNewScale", "recommended size matches current size"
+    if count != current:
+        reason = "AboveTarget" if count > current else "BelowTarget"
+        message = f"{found.metric} above target" if count > current else "All metrics below target"
+    for condition in (normal.able, normal.limited):
+        if condition.status == "True" and condition.reason != "ReadyForNewScale":
+            reason, message = (
+                condition.reason,
+                f"{message}; {condition.message}" if count != current else condition.message,
+            )
+    message = "; ".join(filter(None, [message, found.warning]))
+    conditions = (normal.able, _valid(found), normal.limited)
+    history = replace(case.history, recommendations=normal.recommendations)
+    return Decision(count, reason, message, conditions, history, history, metrics=found.seen)
+
+
+def _without_last_pod(case: Case, decision: Decision) -> Decision:
+    """Let the last pod go when the queue has been empty for long enough; CPU and memory have no say in this."""
+    policy, seen = case.policy, case.seen
+    may_be_last = policy.min_replicas == 0 and seen.replicas > 0 and decision.replicas <= 1
+    is_disabled = policy.behavior is not None and policy.behavior.scale_down.select == "Disabled"
+    if not may_be_last or is_disabled or not _is_idle(seen) or case.history.active_at is None:
+        return decision
+    message = f"no message for {policy.cooldown_seconds:g} s"
+    if case.now - case.history.active_at < timedelta(seconds=policy.cooldown_seconds):
+        return _limited(decision, 1, "CooldownActive", f"the last pod goes after there was {message}")
+    return replace(decision, replicas=0, reason="QueueEmpty", message=message)
+
+
+def _with_busy_pods(case: Case, decision: Decision) -> Decision:
+    """Keep as many pods as the running tasks need."""
+    current = case.seen.replicas
+    if decision.replicas >= current:
+        return decision
+    decision = replace(decision, wants_to_scale_in=True)
+    match case.seen.active:
+        case NotAsked(message):
+            return replace(decision, message=f"{decision.message}; {message}")
+        case Silent():
+            return _in_silence(case, decision)
+        case Active(tasks):
+            decision = replace(decision, metrics={**decision.metrics, "running": tasks})
+            floor = min(-(-max(tasks, 0) // case.policy.concurrency), current)
+            if floor <= decision.replicas:
+                return decision
+            return _limited(decision, floor, "TasksRunning", f"running tasks need {floor} pods")
+
+
+def _in_silence(case: Case, decision: Decision) -> Decision:
+    """Wait for Celery's answer for a while, then go on without it."""
+    since, patience = case.silent_since or case.now, case.policy.timing.silence_seconds
+    decision = replace(decision, history=replace(decision.history, silent_since=since))
+    message = "Celery does not answer what runs"
+    if case.now - since < timedelta(seconds=patience):
+        wait = f"{message}: fewer pods only after {patience:g} s"
+        return _limited(decision, case.seen.replicas, "CelerySilent", wait)
+    return replace(decision, message=f"{decision.message}; {message}")
+
+
+def _remembered(case: Case, decision: Decision) -> Decision:
+    """Return the decision with what the next one has to know of it."""
+    move = Move(case.seen.replicas, decision.replicas)
+    history = behavior.changed(case.policy, decision.history, move, case.now)
+    may_rest = move.current > 0 or history.scaled_to_zero or case.policy.min_replicas == 0
+    to_zero = move.desired == 0 and may_rest
+    return replace(decision, history=replace(history, scaled_to_zero=to_zero), unwritten=decision.history)
+
+
+def _held(case: Case, reason: str, message: str, conditions: tuple[Condition, ...]) -> Decision:
+    return Decision(case.seen.replicas, reason, message, conditions, case.history, case.history)
+
+
+def _limited(decision: Decision, count: int, reason: str, message: str) -> Decision:
+    """Return the decision for so many pods instead, with the limit in place of any other."""
+    others = tuple(each for each in decision.conditions if each.type != "ScalingLimited")
+    limited = Condition("ScalingLimited", "True", reason, message)
+    return replace(decision, replicas=count, reason=reason, message=message, conditions=(*others, limited))
+
+
+def _valid(found: Proposal) -> Condition:
+    message = f"able to calculate a replica count from {found.metric}"
+    return Condition("ScalingActive", "True", "ValidMetricFound", message)
+
+
+def _is_idle(seen: Observation) -> bool:
+    return isinstance(seen.backlog, Backlog) and seen.backlog.demand == 0

@@ -1,0 +1,144 @@
+"""celery-reconcile simulate: files and options in, a table and a picture out."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from reconciler.options import option
+from reconciler.scaling.simulation import contender, shapes, simulate, summary, trace
+from reconciler.scaling.simulation.contender import Contender
+from reconciler.scaling.simulation.traffic import Traffic
+from render import load, pipeline, read, schema
+from render.errors import InvalidInput, Problem
+from render.model import Component
+
+SHARE = 0.3
+"""Of what the most pods can do: so much arrives if nothing is said."""
+
+
+class Options(NamedTuple):
+    """As they are given; None: by the app."""
+
+    group: str | None
+    load: str
+    against: tuple[str, ...]
+    output: str | None
+    hours: float | None
+    tasks_per_second: float | None
+    task_seconds: float
+    seed: int
+    step_seconds: float
+    start_seconds: float
+    cpu_per_task: int | None
+
+
+@click.command("simulate")
+@click.argument("files", nargs=-1, required=True, metavar="APP.YAML…")
+@option("--group", "-g", metavar="NAME", help="Of workers; else the only one that scales.")
+@option(
+    "--load",
+    metavar="|".join([*shapes.SHAPES, "FILE"]),
+    default="daily",
+    help="A shape, or a trace in a CSV file.",
+)
+@option(
+    "--against", type=click.Choice(contender.RIVALS), multiple=True, help="Who else could scale it; may be repeated."
+)
+@option("--output", "-o", metavar="FILE", help="Draw it, as .svg or .png.")
+@option("--hours", type=click.FloatRange(0.1, 1000), help="How long; else by the shape.")
+@option(
+    "--tasks-per-second", type=click.FloatRange(0), help="On average; else three tenths of what the most pods can do."
+)
+@option("--task-seconds", type=click.FloatRange(0.001), default=10.0, help="How long a task runs.")
+@option("--seed", type=int, default=0, help="Another seed, another chance.")
+@option("--step-seconds", type=click.FloatRange(1, 600), default=15.0, help="From a decision to the next.")
+@option("--start-seconds", type=click.FloatRange(0), default=20.0, help="From a new pod to its first task.")
+@option("--cpu-per-task", type=click.IntRange(1), help="Millicores; else a busy pod uses what it requests.")
+def command(files: tuple[str, ...], **given: Any) -> None:
+    """Show what would become of a load: backlog, waiting times, pods.
+
+    Each APP.YAML is a row. What decides is what decides in a cluster; docs/scaling.md says how the world is simplified.
+
+    A trace has the columns seconds,arrivals,duration_seconds: so many tasks arrive from a second on until that of the
+    next row, and run for so long.
+
+    Exit codes: 0 done, 1 a file is refused, 2 wrong usage.
+    """
+    options = Options(**given)
+    path = _drawable(options.output)
+    try:
+        contenders = _contenders(files, options)
+        world = simulate.World(
+            _load(options, contenders[0]), options.step_seconds, options.start_seconds, options.cpu_per_task
+        )
+    except InvalidInput as refusal:
+        click.echo(str(refusal), err=True)
+        sys.exit(1)
+    for unmodelled in (each.name for each in contenders if each.ignores_memory):
+        click.echo(f"{unmodelled}: memory is not simulated, so scaling by it is left out", err=True)
+    runs = [simulate.run(each, world) for each in contenders]
+    click.echo(summary.table(runs))
+    if path:
+        from reconciler.scaling.simulation import drawing  # noqa: PLC0415 (half a second that a table does not need)
+
+        try:
+            drawing.save(runs, path)
+        except OSError as error:
+            click.echo(f"{path}: {error.strerror}", err=True)
+            sys.exit(1)
+
+
+def _drawable(output: str | None) -> Path | None:
+    """Return where to draw; refuse what cannot be drawn before any work is done."""
+    if output is None:
+        return None
+    if Path(output).suffix not in (".svg", ".png"):
+        raise click.UsageError("-o needs a name that ends in .svg or .png")
+    if find_spec("matplotlib") is None:
+        raise click.UsageError("-o needs matplotlib: pip install 'celery-render[simulate]'")
+    return Path(output)
+
+
+def _contenders(files: tuple[str, ...], options: Options) -> list[Contender]:
+    """Return the group of every app, and who else could scale that of the first. Raises InvalidInput."""
+    found: dict[str, Component] = {}
+    problems: list[Problem] = []
+    known = schema.load()
+    for file in files:
+        try:
+            loaded = load.documents(read.content(file), file)
+            problems += loaded.problems
+            for document in loaded.documents:
+                app = pipeline.app(document, known)
+                group = _group(file, app.groups, options.group)
+                name = f"{app.name}/{group.name}"
+                found[f"{file} {name}" if name in found else name] = group
+        except InvalidInput as invalid:
+            problems += invalid.problems
+    if problems:
+        raise InvalidInput(tuple(problems))
+    ours = [Contender.of(name, group) for name, group in found.items()]
+    return [*ours, *(ours[0].rival(name) for name in options.against)]
+
+
+def _group(file: str, groups: tuple[Component, ...], name: str | None) -> Component:
+    """Return the group of that name, or the one that scales."""
+    chosen = [group for group in groups if group.name == name or (name is None and "scaling" in group.spec)]
+    chosen = chosen or [group for group in groups if name is None and len(groups) == 1]
+    if len(chosen) != 1:
+        names = ", ".join(group.name for group in groups)
+        raise InvalidInput((Problem(file, 0, ("spec", "workers"), f"say which group with --group: {names}"),))
+    return chosen[0]
+
+
+def _load(options: Options, who: Contender) -> Traffic:
+    """Return the load: a shape as large as the app is, or a trace. Raises InvalidInput."""
+    if options.load not in shapes.SHAPES:
+        return trace.parsed(read.content(options.load).decode(errors="replace"), options.load)
+    most = who.policy.max_replicas * who.policy.concurrency / options.task_seconds
+    rate = SHARE * most if options.tasks_per_second is None else options.tasks_per_second
+    hours = shapes.SHAPES[options.load].hours if options.hours is None else options.hours
+    return shapes.traffic(options.load, shapes.Amount(rate, options.task_seconds, hours, options.seed))

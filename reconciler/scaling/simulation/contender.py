@@ -1,0 +1,143 @@
+"""Who scales in a simulation: the app as it is written, or what it is compared with. Pure: they decide by decide.py.
+
+`hpa-cpu` is a HorizontalPodAutoscaler on 80 percent of the CPU request: it knows nothing of the queue.
+`keda` is KEDA as it scales by the length of a Redis list, or of a RabbitMQ queue over AMQP: what a worker has taken
+does not count, an HPA goes between 1 and the most, and KEDA looks every 30 s whether to go to zero or to wake up.
+Neither knows which pod is at work: the newest goes first, as a ReplicaSet has it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, Self
+
+from reconciler.scaling import decide
+from reconciler.scaling.model import (
+    Active,
+    Backlog,
+    History,
+    NotAsked,
+    Observation,
+    Pod,
+    Policy,
+    ResourceTarget,
+    Usage,
+)
+from render import quantity
+from render.model import Component
+
+POLLING_SECONDS = 30
+CPU_PERCENT = 80
+CPU_REQUEST = 1000
+AVERAGE_LENGTH = 1
+"""Messages for each task that a pod runs at a time, where the app scales by none: the start that the CRD recommends."""
+
+Kind = Literal["reconciler", "hpa", "keda"]
+KINDS: Mapping[str, Kind] = {"Reconciler": "reconciler", "HPA": "hpa", "KEDA": "keda"}
+RIVALS: tuple[str, ...] = ("hpa-cpu", "keda")
+
+
+class Seen(NamedTuple):
+    """What there is to see at the moment of a decision."""
+
+    replicas: int
+    waiting: int
+    running: int
+    pods: tuple[Pod, ...]
+    usage: Usage
+    now: datetime
+    is_polled: bool
+    """KEDA looks just now."""
+
+
+class Contender(NamedTuple):
+    """A name, a policy, and who acts by it."""
+
+    name: str
+    kind: Kind
+    policy: Policy
+    grace_seconds: float
+    """In which a pod that goes may finish what it runs."""
+    cpu_request: int
+    """Of each pod, in millicores."""
+    ignores_memory: bool = False
+    """It scales by memory too, of which there is no model."""
+
+    @classmethod
+    def of(cls, name: str, group: Component) -> Self:
+        """Return the group of workers as it is written, whoever scales it; without `scaling` nobody does."""
+        scaling = group.spec.get("scaling") or _fixed(group.spec.get("replicas", 1))
+        policy = Policy.of({**group.spec, "scaling": scaling})
+        measured = tuple(target for target in policy.metrics if target.name == "cpu")
+        return cls(
+            name=name,
+            kind=KINDS[scaling["engine"]],
+            policy=replace(policy, metrics=measured),
+            grace_seconds=group.spec["terminationGracePeriodSeconds"],
+            cpu_request=_request(group.spec),
+            ignores_memory=measured != policy.metrics,
+        )
+
+    def rival(self, name: str) -> Self:
+        """Return who could scale the same group in its place."""
+        lowest = self.policy.min_replicas
+        if name == "keda":
+            length = self.policy.average_length or AVERAGE_LENGTH * self.policy.concurrency
+            policy = replace(self.policy, metrics=(), average_length=length, cooldown_seconds=300, paused=False)
+            return self._replace(name="keda", kind="keda", policy=policy, ignores_memory=False)
+        target = ResourceTarget("cpu", CPU_PERCENT, None)
+        policy = replace(self.policy, metrics=(target,), average_length=None, behavior=None, paused=False)
+        policy = replace(policy, min_replicas=max(lowest, 1))
+        return self._replace(name="hpa-cpu", kind="hpa", policy=policy, ignores_memory=False)
+
+
+def decided(contender: Contender, seen: Seen, history: History) -> tuple[int, History]:
+    """Return how many pods there shall be, and what is remembered of it."""
+    if contender.kind == "keda":
+        return _by_keda(contender.policy, seen, history)
+    active = Active(seen.running) if contender.kind == "reconciler" else NotAsked()
+    return _by_decision(contender.policy, seen, history, (Backlog(seen.waiting, seen.running), active))
+
+
+def _by_decision(
+    policy: Policy, seen: Seen, history: History, queue: tuple[Backlog, Active | NotAsked]
+) -> tuple[int, History]:
+    observation = Observation(seen.replicas, seen.replicas, seen.pods, seen.usage, *queue)
+    decision = decide.decision(policy, observation, history, seen.now)
+    return decision.replicas, decision.history
+
+
+def _by_keda(policy: Policy, seen: Seen, history: History) -> tuple[int, History]:
+    """Return what KEDA does, where it looks just now, and else what its HPA does."""
+    if seen.is_polled:
+        if seen.waiting:
+            history = replace(history, active_at=seen.now)
+            if seen.replicas == 0:
+                return max(policy.min_replicas, 1), history
+        elif policy.min_replicas == 0 and _is_over(policy, seen, history):
+            return 0, history
+    if seen.replicas == 0:
+        return 0, history
+    alone = replace(policy, min_replicas=max(policy.min_replicas, 1))
+    count, after = _by_decision(alone, seen, history, (Backlog(seen.waiting, 0), NotAsked()))
+    return count, replace(after, active_at=history.active_at or seen.now)
+
+
+def _is_over(policy: Policy, seen: Seen, history: History) -> bool:
+    since = history.active_at
+    return since is not None and seen.now - since >= timedelta(seconds=policy.cooldown_seconds)
+
+
+def _fixed(replicas: int) -> Mapping[str, Any]:
+    return {
+        "minReplicas": replicas,
+        "maxReplicas": max(replicas, 1),
+        "cooldownSeconds": 0,
+        "paused": True,
+        "engine": "Reconciler",
+    }
+
+
+def _request(spec: Mapping[str, Any]) -> int:
+    request = spec.get("resources", {}).get("requests", {}).get("cpu")
+    return CPU_REQUEST if request is None else max(quantity.milli(request), 1)

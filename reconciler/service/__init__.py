@@ -1,0 +1,1 @@
+"""What runs: which app is looked at next, and what the outside sees."""

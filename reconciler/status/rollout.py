@@ -1,0 +1,54 @@
+"""How far a Deployment is, in the words of kubectl rollout status and by the rules of kstatus. Pure values."""
+
+from typing import NamedTuple, Self
+
+from reconciler.cluster.live import Live
+
+
+class Rollout(NamedTuple):
+    """The pods of one Deployment."""
+
+    name: str
+    desired: int
+    replicas: int
+    ready: int
+    missing: str
+    """What is missing; empty once every pod is of the newest template and ready."""
+    is_stuck: bool
+    """It has made no progress for as long as the Deployment grants it."""
+
+    @classmethod
+    def of(cls, live: Live) -> Self:
+        status, desired = live.status, 1 if live.replicas is None else live.replicas
+        conditions = {each["type"]: each for each in status.get("conditions") or ()}
+        progress, failure = conditions.get("Progressing", {}), conditions.get("ReplicaFailure", {})
+        missing = _missing(live, desired)
+        if missing and failure.get("status") == "True":
+            missing += f" ({failure.get('message', failure.get('reason', ''))})"
+        return cls(
+            name=live.ref.name,
+            desired=desired,
+            replicas=status.get("replicas", 0),
+            ready=status.get("readyReplicas", 0),
+            missing=missing,
+            is_stuck=bool(missing) and progress.get("reason") == "ProgressDeadlineExceeded",
+        )
+
+    @property
+    def words(self) -> str:
+        return f"Deployment {self.name}: {self.missing}"
+
+
+def _missing(live: Live, desired: int) -> str:
+    status = live.status
+    replicas, updated = status.get("replicas", 0), status.get("updatedReplicas", 0)
+    if live.is_terminating:
+        return "is being deleted"
+    if status.get("observedGeneration", 0) < live.generation:
+        return "waits for the Deployment controller"
+    if replicas > updated and updated < desired:
+        return f"{updated} of {desired} pods updated"
+    if replicas > updated:
+        return f"{replicas - updated} old pods still run"
+    ready = min(status.get("readyReplicas", 0), status.get("availableReplicas", 0))
+    return f"{ready} of {desired} pods ready" if ready < desired else ""

@@ -1,0 +1,403 @@
+"""The decision: one table for each rule. What the metrics ask for is set by the queue: ten messages for each pod."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.scaling import decide
+from reconciler.scaling.model import (
+    SCALE_DOWN,
+    SCALE_UP,
+    Active,
+    Backlog,
+    Behavior,
+    Condition,
+    History,
+    NotAsked,
+    Observation,
+    Pod,
+    Policy,
+    RateLimit,
+    Record,
+    ResourceTarget,
+    Rules,
+    Sample,
+    Silent,
+    Timing,
+    Unreadable,
+    Usage,
+)
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+OLD = NOW - timedelta(days=1)
+AT_ONCE = SCALE_DOWN._replace(window_seconds=0)
+QUICK = Behavior(SCALE_UP, AT_ONCE)
+NEVER_DOWN = Behavior(SCALE_UP, AT_ONCE._replace(select="Disabled"))
+CPU = ResourceTarget("cpu", 50, None)
+POLICY = Policy(1, 10, (), 10, QUICK, 300, paused=False, concurrency=4)
+NOTHING, BEGINNING = Active(0), History()
+TO_ZERO = replace(POLICY, min_replicas=0)
+
+
+def ago(seconds):
+    return NOW - timedelta(seconds=seconds)
+
+
+def seen(replicas, messages=None, active=NOTHING, **more):
+    """Return so many replicas with so many messages in their queue; None: it could not be read."""
+    backlog = Unreadable("Connection refused") if messages is None else Backlog(messages, 0)
+    return Observation(**{"replicas": replicas, "current": replicas, "backlog": backlog, "active": active} | more)
+
+
+def decided(policy, observation, history=BEGINNING, now=NOW):
+    return decide.decision(policy, observation, history, now)
+
+
+def told(decision):
+    return decision.replicas, decision.reason
+
+
+def condition(decision, kind):
+    found = [each for each in decision.conditions if each.type == kind]
+    return (found[0].status, found[0].reason) if found else None
+
+
+DECISIONS = {
+    "more": (POLICY, seen(3, 50), (5, "AboveTarget"), "queue length above target"),
+    "fewer": (POLICY, seen(5, 30), (3, "BelowTarget"), "All metrics below target"),
+    "as many": (POLICY, seen(3, 31), (3, "ReadyForNewScale"), "recommended size matches current size"),
+    "more than may": (
+        POLICY, seen(6, 500), (10, "TooManyReplicas"),
+        "queue length above target; the desired replica count is more than the maximum replica count",
+    ),
+    "at the most already": (
+        POLICY, seen(10, 500), (10, "TooManyReplicas"),
+        "the desired replica count is more than the maximum replica count",
+    ),
+    "faster than may": (
+        POLICY, seen(1, 500), (5, "ScaleUpLimit"),
+        "queue length above target; the desired replica count is increasing faster than the maximum scale rate",
+    ),
+    "fewer than may": (
+        POLICY, seen(5, 0), (1, "TooFewReplicas"),
+        "All metrics below target; the desired replica count is less than the minimum replica count",
+    ),
+    "more than the bound": (
+        POLICY, seen(12, 500), (10, "TooManyReplicas"), "Current number of replicas above maxReplicas"
+    ),
+    "fewer than the bound": (
+        replace(POLICY, min_replicas=2), seen(1, None), (2, "TooFewReplicas"),
+        "Current number of replicas below minReplicas",
+    ),
+    "none, by hand": (
+        POLICY, seen(0, 500), (0, "ScalingDisabled"),
+        "scaling is disabled since the replica count of the target is zero",
+    ),
+    "paused": (replace(POLICY, paused=True), seen(3, 500), (3, "Paused"), "scaling is paused"),
+    "paused out of bounds": (replace(POLICY, paused=True), seen(12, 0), (12, "Paused"), "scaling is paused"),
+    "not to be measured": (
+        POLICY, seen(3, None), (3, "FailedGetExternalMetric"),
+        "unable to compute the replica count: failed to get queue length: Connection refused",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "observation", "want", "message"), DECISIONS.values(), ids=DECISIONS)
+def test_a_decision_has_a_number_a_reason_and_a_message(policy, observation, want, message):
+    decision = decided(policy, observation)
+    assert (told(decision), decision.message) == (want, message)
+
+
+CONDITIONS = {
+    "more": (POLICY, seen(3, 50), ("True", "ValidMetricFound"), ("False", "DesiredWithinRange")),
+    "limited": (POLICY, seen(3, 500), ("True", "ValidMetricFound"), ("True", "ScaleUpLimit")),
+    "busy": (POLICY, seen(3, 0, Active(9)), ("True", "ValidMetricFound"), ("True", "TasksRunning")),
+    "paused": (replace(POLICY, paused=True), seen(3, 50), ("False", "ScalingDisabled"), None),
+    "none, by hand": (POLICY, seen(0, 50), ("False", "ScalingDisabled"), None),
+    "failed": (POLICY, seen(3, None), ("False", "FailedGetExternalMetric"), None),
+    "more than the bound": (POLICY, seen(12, 0), None, None),
+}
+
+
+@pytest.mark.parametrize(("policy", "observation", "active", "limited"), CONDITIONS.values(), ids=CONDITIONS)
+def test_the_conditions_are_those_of_the_hpa(policy, observation, active, limited):
+    decision = decided(policy, observation)
+    assert condition(decision, "ScalingActive") == active
+    assert condition(decision, "ScalingLimited") == limited
+    assert condition(decision, "AbleToScale")[0] == "True"
+
+
+BUSY = {
+    "the running tasks need fewer": (POLICY, seen(5, 30, Active(12)), (3, "BelowTarget")),
+    "they need more": (POLICY, seen(5, 10, Active(13)), (4, "TasksRunning")),
+    "one task is enough": (TO_ZERO, seen(1, 0, Active(1)), (1, "TasksRunning")),
+    "they never make it grow": (POLICY, seen(5, 10, Active(1000)), (5, "TasksRunning")),
+    "they do not hold back growth": (POLICY, seen(5, 70, Active(1000)), (7, "AboveTarget")),
+    "nor the bound": (POLICY, seen(12, 0, Active(1000)), (10, "TooManyReplicas")),
+    "less than none is none": (POLICY, seen(5, 30, Active(-5)), (3, "BelowTarget")),
+    "Celery may not be asked": (POLICY, seen(5, 30, NotAsked()), (3, "BelowTarget")),
+}
+
+
+@pytest.mark.parametrize(("policy", "observation", "want"), BUSY.values(), ids=BUSY)
+def test_no_pod_goes_that_a_running_task_needs(policy, observation, want):
+    history = History(active_at=OLD)
+    assert told(decided(policy, observation, history)) == want
+
+
+def test_the_message_says_what_the_running_tasks_need():
+    decision = decided(POLICY, seen(5, 10, Active(13)))
+    assert decision.message == "running tasks need 4 pods"  # not how many: whoever reads this would be told every pass
+    assert decision.metrics == {"queue": 10, "running": 13}
+
+
+def test_the_message_says_so_where_celery_may_not_be_asked():
+    decision = decided(POLICY, seen(5, 30, NotAsked("the broker's URL may not be read: tasks may be cut short")))
+    assert decision.message == "All metrics below target; the broker's URL may not be read: tasks may be cut short"
+
+
+@pytest.mark.parametrize(
+    ("policy", "observation", "wants"),
+    [
+        pytest.param(POLICY, seen(5, 30), True, id="fewer would do"),
+        pytest.param(POLICY, seen(5, 30, Silent()), True, id="even if they have to wait"),
+        pytest.param(POLICY, seen(5, 0, Active(20)), True, id="or are needed after all"),
+        pytest.param(POLICY, seen(12, 0), True, id="more than may be"),
+        pytest.param(POLICY, seen(5, 50), False, id="as many"),
+        pytest.param(POLICY, seen(5, 70), False, id="more"),
+        pytest.param(POLICY, seen(5, None), False, id="not to be measured"),
+        pytest.param(replace(POLICY, paused=True), seen(5, 0), False, id="paused"),
+        pytest.param(replace(POLICY, behavior=None), seen(5, 0), False, id="not yet, says the window"),
+    ],
+)
+def test_celery_need_only_be_asked_when_fewer_pods_would_do(policy, observation, wants):
+    assert decided(policy, observation).wants_to_scale_in is wants
+
+
+SILENT = {
+    "it is waited for": (POLICY, seen(5, 30, Silent()), None, (5, "CelerySilent"), NOW),
+    "for a while": (POLICY, seen(5, 30, Silent()), ago(119), (5, "CelerySilent"), ago(119)),
+    "then no longer": (POLICY, seen(5, 30, Silent()), ago(120), (3, "BelowTarget"), ago(120)),
+    "not for the last pod either": (TO_ZERO, seen(2, 0, Silent()), ago(120), (0, "QueueEmpty"), ago(120)),
+    "when it answers, nothing is to be waited for": (POLICY, seen(5, 30), ago(60), (3, "BelowTarget"), None),
+    "nor when as many are needed": (POLICY, seen(5, 50, Silent()), ago(60), (5, "ReadyForNewScale"), None),
+    "nor when nothing is known": (POLICY, seen(5, None, Silent()), ago(60), (5, "FailedGetExternalMetric"), None),
+    "growth waits for nobody": (POLICY, seen(5, 70, Silent()), ago(60), (7, "AboveTarget"), None),
+    "nor does the bound": (POLICY, seen(12, 0, Silent()), None, (10, "TooManyReplicas"), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "observation", "since", "want", "after"), SILENT.values(), ids=SILENT)
+def test_celerys_answer_is_waited_for(policy, observation, since, want, after):
+    decision = decided(policy, observation, History(active_at=OLD, silent_since=since))
+    assert (told(decision), decision.history.silent_since) == (want, after)
+
+
+ZERO = {
+    "the last pod goes after the cooldown": (TO_ZERO, seen(1, 0), 300, (0, "QueueEmpty")),
+    "not before": (TO_ZERO, seen(1, 0), 299, (1, "CooldownActive")),
+    "the others go before it": (TO_ZERO, seen(5, 0), 299, (1, "CooldownActive")),
+    "or with it": (TO_ZERO, seen(5, 0), 300, (0, "QueueEmpty")),
+    "not where one has to be": (POLICY, seen(1, 0), 300, (1, "TooFewReplicas")),
+    "not while a message is there": (TO_ZERO, seen(1, 1), 300, (1, "ReadyForNewScale")),
+    "or is not acknowledged": (
+        TO_ZERO, seen(1, backlog=Backlog(0, 1)), 300, (1, "ReadyForNewScale")
+    ),
+    "not while the queue cannot be read": (TO_ZERO, seen(1, None), 300, (1, "FailedGetExternalMetric")),
+    "not while a task runs": (TO_ZERO, seen(1, 0, Active(1)), 300, (1, "TasksRunning")),
+    "also where Celery may not be asked": (TO_ZERO, seen(1, 0, NotAsked()), 300, (0, "QueueEmpty")),
+    "not where no pod may go": (replace(TO_ZERO, behavior=NEVER_DOWN), seen(1, 0), 300, (1, "ReadyForNewScale")),
+    "at once without cooldown": (replace(TO_ZERO, cooldown_seconds=0), seen(1, 0), 0, (0, "QueueEmpty")),
+    "the window is for the others": (replace(TO_ZERO, behavior=None), seen(1, 0), 300, (0, "QueueEmpty")),
+    "it stays none": (TO_ZERO, seen(0, 0), 999, (0, "ScaledToZero")),
+    "the first message wakes one": (TO_ZERO, seen(0, 1), 999, (1, "AboveTarget")),
+    "many wake more": (TO_ZERO, seen(0, 31), 999, (4, "AboveTarget")),
+    "as fast as may be": (TO_ZERO, seen(0, 500), 999, (4, "ScaleUpLimit")),
+    "that is one even if a rate says none": (
+        replace(TO_ZERO, behavior=Behavior(Rules(600, 0.1, "Max", (RateLimit("Percent", 100, 15),)), AT_ONCE)),
+        seen(0, 500), 999, (1, "ScaleUpLimit"),
+    ),
+    "a queue that cannot be read wakes nobody": (TO_ZERO, seen(0, None), 999, (0, "FailedGetExternalMetric")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "observation", "idle_seconds", "want"), ZERO.values(), ids=ZERO)
+def test_the_last_pod_is_the_queues(policy, observation, idle_seconds, want):
+    recommended = (Record(OLD, observation.replicas),)
+    history = History(recommendations=recommended, active_at=ago(idle_seconds))
+    assert told(decided(policy, observation, history)) == want
+
+
+def test_cpu_neither_takes_the_last_pod_nor_keeps_it_nor_wakes_one():
+    policy = replace(TO_ZERO, metrics=(CPU,))
+    pod = Pod("pod-0", "Running", is_ready=True, ready_since=OLD, started_at=OLD, requests={"cpu": 1000})
+    idle, busy = (Usage({"cpu": {"pod-0": Sample(used, ago(10), 30)}}) for used in (0, 200))
+    waiting, empty = seen(1, 3, pods=(pod,), usage=idle), seen(1, 0, pods=(pod,), usage=busy)
+    history = History(active_at=ago(300))
+    assert decided(policy, waiting, history).replicas == 1
+    assert decided(policy, empty, history).replicas == 0
+    assert decided(policy, seen(0, 0), history).replicas == 0
+    assert told(decided(policy, seen(0, 5, usage=Usage(failures={"cpu": "503"})), history)) == (1, "AboveTarget")
+
+
+def test_without_a_queue_cpu_leaves_one_pod():
+    policy = replace(POLICY, metrics=(CPU,), average_length=None)
+    pods = tuple(
+        Pod(f"pod-{index}", "Running", is_ready=True, ready_since=OLD, started_at=OLD, requests={"cpu": 1000})
+        for index in range(2)
+    )
+    usage = Usage({"cpu": {pod.name: Sample(0, ago(10), 30) for pod in pods}})
+    decision = decided(policy, seen(2, pods=pods, usage=usage, backlog=None, active=NotAsked()))
+    assert told(decision) == (1, "TooFewReplicas")
+    assert decision.history.active_at is None
+
+
+def test_a_restart_takes_nothing_down_at_once():
+    classic, to_zero = replace(POLICY, behavior=None), replace(TO_ZERO, behavior=None)
+    assert told(decided(classic, seen(5, 0))) == (5, "ScaleDownStabilized")
+    assert told(decided(to_zero, seen(1, 0))) == (1, "CooldownActive")
+
+
+def test_the_window_ends():
+    policy, history, now = replace(POLICY, behavior=None), History(), NOW
+    counts = []
+    for _ in range(24):
+        decision = decided(policy, seen(5, 20), history, now)
+        counts.append(decision.replicas)
+        history, now = decision.history, now + timedelta(seconds=15)
+    assert counts == [5] * 21 + [2] * 3  # five minutes, and the pass that ends them
+
+
+def test_after_a_pause_the_window_begins_anew():
+    history = History(recommendations=(Record(OLD, 5),))
+    paused = decided(replace(POLICY, paused=True, behavior=None), seen(5, 0), history)
+    assert told(decided(replace(POLICY, behavior=None), seen(5, 0), history)) == (1, "TooFewReplicas")
+    assert told(decided(replace(POLICY, behavior=None), seen(5, 0), paused.history)) == (5, "ScaleDownStabilized")
+
+
+def test_a_message_is_remembered_and_so_is_not_knowing():
+    history = History(active_at=OLD)
+    assert decided(TO_ZERO, seen(1, 0), history).history.active_at == OLD
+    assert decided(TO_ZERO, seen(1, 1), history).history.active_at == NOW
+    assert decided(TO_ZERO, seen(1, None), history).history.active_at == NOW
+    assert decided(TO_ZERO, seen(1, 0)).history.active_at == NOW
+
+
+def test_what_we_took_to_zero_comes_back_when_zero_is_allowed_no_more():
+    asleep = decided(TO_ZERO, seen(1, 0), History(active_at=OLD)).history
+    still = decided(TO_ZERO, seen(0, 0), asleep).history
+    assert told(decided(replace(POLICY, min_replicas=2), seen(0, 0), still)) == (2, "TooFewReplicas")
+    assert told(decided(replace(POLICY, min_replicas=2), seen(0, 0))) == (0, "ScalingDisabled")
+    awake = decided(POLICY, seen(1, 50), still)
+    for history in (awake.history, awake.unwritten):
+        assert told(decided(POLICY, seen(0, 5), history)) == (0, "ScalingDisabled")
+
+
+def test_a_new_process_takes_zero_for_our_doing_where_it_is_allowed():
+    found = decided(TO_ZERO, seen(0, 0)).history
+    assert told(decided(POLICY, seen(0, 500), found)) == (1, "TooFewReplicas")
+
+
+def test_a_change_counts_once_it_is_written():
+    slow = Behavior(SCALE_UP._replace(policies=(RateLimit("Pods", 2, 60),)), AT_ONCE)
+    policy = replace(POLICY, behavior=slow)
+    decision = decided(policy, seen(3, 90))
+    assert decision.replicas == 5
+    assert decision.history.scale_ups == (Record(NOW, 2),)
+    assert decision.unwritten.scale_ups == ()
+    assert decided(policy, seen(5, 90), decision.history, NOW + timedelta(seconds=59)).replicas == 5
+    assert decided(policy, seen(3, 90), decision.unwritten, NOW + timedelta(seconds=10)).replicas == 5
+    assert decided(policy, seen(5, 90), decision.history, NOW + timedelta(seconds=60)).replicas == 7
+
+
+def test_one_metric_that_fails_is_told_of_where_another_makes_it_grow():
+    policy = replace(POLICY, metrics=(CPU,))
+    decision = decided(policy, seen(3, 50, usage=Usage(failures={"cpu": "metrics.k8s.io 503"})))
+    assert told(decision) == (5, "AboveTarget")
+    assert decision.message == (
+        "queue length above target; "
+        "unable to compute the replica count: failed to get cpu utilization: metrics.k8s.io 503"
+    )
+
+
+def test_the_history_does_not_grow_without_end():
+    history, now = History(), NOW
+    policy = replace(POLICY, behavior=Behavior(SCALE_UP, SCALE_DOWN))
+    for turn in range(500):
+        decision = decided(policy, seen(5, 90 if turn % 2 else 10), history, now)
+        history, now = decision.history, now + timedelta(seconds=10)
+    assert len(history.recommendations) <= 32  # one more than fit into five minutes
+    assert len(history.scale_ups) <= 3
+    assert len(history.scale_downs) <= 3
+
+
+def test_a_decision_is_a_function_of_what_is_given():
+    history = History(recommendations=(Record(ago(60), 4),), active_at=ago(60))
+    assert decided(POLICY, seen(5, 30), history) == decided(POLICY, seen(5, 30), history)
+
+
+GROUP = {"concurrency": 4, "scaling": {"minReplicas": 1, "maxReplicas": 8, "cooldownSeconds": 300, "paused": False}}
+
+
+def group(concurrency=4, **scaling):
+    return {"concurrency": concurrency, "scaling": GROUP["scaling"] | scaling}
+
+
+def test_a_policy_is_what_the_group_says():
+    policy = Policy.of(
+        group(
+            memory={"averageValue": "1.5Mi"},
+            cpu={"averageUtilization": 80},
+            queue={"averageLength": 8},
+            behavior={
+                "scaleUp": {"policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}], "selectPolicy": "Min"},
+                "scaleDown": {"stabilizationWindowSeconds": 60, "tolerance": "50m"},
+            },
+        )
+    )
+    assert policy == Policy(
+        min_replicas=1,
+        max_replicas=8,
+        metrics=(ResourceTarget("cpu", 80, None), ResourceTarget("memory", None, 1_572_864_000)),
+        average_length=8,
+        behavior=Behavior(
+            Rules(0, 0.1, "Min", (RateLimit("Pods", 2, 60),)),
+            Rules(60, 0.05, "Max", (RateLimit("Percent", 100, 15),)),
+        ),
+        cooldown_seconds=300,
+        paused=False,
+        concurrency=4,
+    )
+
+
+@pytest.mark.parametrize("written", [{}, {"behavior": {}}, {"behavior": None}])
+def test_no_behavior_is_not_the_default_behavior(written):
+    assert Policy.of(group(**written)).behavior is None
+
+
+def test_half_a_behavior_is_filled_in():
+    assert Policy.of(group(behavior={"scaleUp": {"tolerance": 0.2}})).behavior == Behavior(
+        SCALE_UP._replace(tolerance=0.2), SCALE_DOWN
+    )
+
+
+def test_the_window_of_the_flags_is_that_of_a_behavior_without_one():
+    timing = Timing(downscale_window_seconds=30)
+    policy = Policy.of(group(behavior={"scaleUp": {}, "scaleDown": {"selectPolicy": "Min"}}), timing)
+    assert policy.behavior.scale_down.window_seconds == 30
+
+
+def test_an_automatic_concurrency_may_be_one():
+    assert Policy.of(group("auto")).concurrency == 1
+
+
+def test_an_average_of_nothing_is_as_little_as_there_is():
+    assert Policy.of(group(cpu={"averageValue": "0"})).metrics == (ResourceTarget("cpu", None, 1),)
+
+
+def test_a_limit_takes_the_place_of_the_one_before():
+    decision = decided(POLICY, seen(5, 0, Active(13)))
+    assert [each for each in decision.conditions if each.type == "ScalingLimited"] == [
+        Condition("ScalingLimited", "True", "TasksRunning", "running tasks need 4 pods")
+    ]
