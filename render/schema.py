@@ -120,8 +120,14 @@ class Schema:
     crd: Json
 
     @cached_property
+    def version(self) -> Json:
+        """The version that is written and judged here: of all in which the CRD is served, the one that is stored."""
+        [stored] = (version for version in self.crd["spec"]["versions"] if version["storage"])
+        return dict(stored)
+
+    @cached_property
     def group_version(self) -> str:
-        return f"{self.crd['spec']['group']}/{self._version['name']}"
+        return f"{self.crd['spec']['group']}/{self.version['name']}"
 
     @cached_property
     def kind(self) -> str:
@@ -130,7 +136,7 @@ class Schema:
     @cached_property
     def structural(self) -> Json:
         """The schema by which the API server defaults and judges a CeleryApp."""
-        root: Json = self._version["schema"]["openAPIV3Schema"]
+        root: Json = self.version["schema"]["openAPIV3Schema"]
         return root | {
             "required": ["apiVersion", "kind", "metadata", *root["required"]],
             "properties": root["properties"] | {"metadata": METADATA},
@@ -151,11 +157,6 @@ class Schema:
     def editor_schema(self) -> str:
         """Return the JSON Schema as text."""
         return json.dumps(self.json_schema, indent=1, ensure_ascii=False) + "\n"
-
-    @cached_property
-    def _version(self) -> Json:
-        [version] = self.crd["spec"]["versions"]
-        return dict(version)
 
 
 @cache

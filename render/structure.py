@@ -55,6 +55,28 @@ def node_at(path: Path, structural: Node) -> Node:
     return structural
 
 
+def pruned(data: Any, structural: Json) -> Any:
+    """Return the document's data without the fields that the schema does not know, as the API server drops them.
+
+    For objects that come from a cluster, whose CRD may be newer; in a file an unknown field is a mistake.
+    """
+    fields = structural.get("properties", {}) | {"metadata": {}}  # which is every object's, and no CRD's to prune
+    return _known(data, structural | {"properties": fields})
+
+
+def _known(value: Any, node: Node) -> Any:
+    if isinstance(value, dict):
+        fields, others = node.get("properties", {}), node.get("additionalProperties")
+        return {
+            key: _known(inner, field) if isinstance(field := fields.get(key, others), dict) else inner
+            for key, inner in value.items()
+            if key in fields or not closed(node)
+        }
+    if isinstance(value, list):
+        return [_known(item, node.get("items", {})) for item in value]
+    return value
+
+
 def _is(value: Any, name: str) -> bool:
     if isinstance(value, bool):
         return name == "boolean"

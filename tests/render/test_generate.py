@@ -142,7 +142,7 @@ def nodes(node, path=()):
 
 
 CRD = schema.load().crd
-ROOT_NODE = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+ROOT_NODE = schema.load().version["schema"]["openAPIV3Schema"]
 NODES = dict(nodes(ROOT_NODE))
 DEFAULTED = {path: node for path, node in NODES.items() if "default" in node}
 

@@ -130,30 +130,35 @@ def test_the_editor_schema_refuses(app):
     assert not EDITOR.is_valid(app)
 
 
-def test_a_nullable_field_may_be_null():
-    crd = {
-        "spec": {
-            "group": "celeryproject.org",
-            "names": {"kind": "CeleryApp"},
-            "versions": [
-                {
-                    "name": "v1",
-                    "schema": {
-                        "openAPIV3Schema": {
-                            "type": "object",
-                            "required": ["spec"],
-                            "properties": {
-                                "apiVersion": {"type": "string"},
-                                "kind": {"type": "string"},
-                                "spec": {"type": "string", "nullable": True},
-                            },
-                        }
-                    },
-                }
-            ],
-        }
+def version(name, *, storage, **spec):
+    root = {
+        "type": "object",
+        "required": ["spec"],
+        "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "spec": spec},
     }
-    assert schema.Schema(crd).json_schema["properties"]["spec"] == {"type": ["string", "null"]}
+    return {"name": name, "served": True, "storage": storage, "schema": {"openAPIV3Schema": root}}
+
+
+def crd_of(*versions):
+    return schema.Schema(
+        {"spec": {"group": "celeryproject.org", "names": {"kind": "CeleryApp"}, "versions": [*versions]}}
+    )
+
+
+def test_a_nullable_field_may_be_null():
+    one = crd_of(version("v1", storage=True, type="string", nullable=True))
+    assert one.json_schema["properties"]["spec"] == {"type": ["string", "null"]}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_versions_the_one_that_is_stored_is_meant(order):
+    older = version("v1alpha1", storage=False, type="string")
+    newer = version("v1beta1", storage=True, type="integer")
+    both = crd_of(*(older, newer)[::order])
+    assert both.group_version == "celeryproject.org/v1beta1"
+    assert both.structural["properties"]["spec"] == {"type": "integer"}
+    assert both.json_schema["title"] == "CeleryApp (celeryproject.org/v1beta1)"
+    assert both.json_schema["properties"]["apiVersion"] == {"type": "string", "const": "celeryproject.org/v1beta1"}
 
 
 def test_the_schema_is_loaded_once():

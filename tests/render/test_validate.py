@@ -3,6 +3,7 @@
 import copy
 import textwrap
 
+import largest
 import pytest
 
 from render import default, load, rules, schema, structure, validate
@@ -415,6 +416,48 @@ def ruled(**rule):
 )
 def test_rules(data, structural, broken):
     assert [*rules.broken(data, structural, ())] == broken
+
+
+def test_no_rule_is_too_dear_for_many_groups_with_many_volumes():
+    names = [f"volume-{number}" for number in range(25)]
+    pod = {
+        "volumes": [{"name": name, "emptyDir": {}} for name in names],
+        "volumeMounts": [{"name": names[-1], "mountPath": f"/{name}"} for name in names],
+    }
+    groups = [{"name": f"group-{number}", **pod} for number in range(32)]
+    data = default.fill(MINIMAL | {"spec": MINIMAL["spec"] | {"workers": groups}}, SCHEMA.structural)
+    assert validate.problems(Document(data, "app.yaml", {}), data, SCHEMA) == []
+
+
+def test_no_rule_is_too_dear_for_the_largest_app():
+    """For a rule that is, see how that of the groups' volumeMounts is written."""
+    data = default.fill(largest.app(), SCHEMA.structural)
+    assert validate.problems(Document(data, "app.yaml", {}), data, SCHEMA) == []
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "mounted", "found"),
+    [
+        pytest.param(["a"], ["b"], ["a", "b"], True, id="in either"),
+        pytest.param(["a"], None, ["a"], True, id="in those of all"),
+        pytest.param(None, ["b"], ["b"], True, id="in its own"),
+        pytest.param(["a"], ["b"], ["a", "c"], False, id="one in neither"),
+        pytest.param(None, None, ["a"], False, id="no volumes"),
+        pytest.param(None, None, [], True, id="no mounts"),
+        pytest.param(None, None, None, True, id="nothing"),
+    ],
+)
+def test_a_mount_of_a_group_needs_a_volume(shared, own, mounted, found):
+    def listed(key, names, **fields):
+        return {} if names is None else {key: [{"name": name} | fields for name in names]}
+
+    mounts = {} if mounted is None else {"volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in mounted]}
+    other, group = {"name": "other"}, {"name": "group"} | listed("volumes", own, emptyDir={}) | mounts
+    spec = MINIMAL["spec"] | listed("volumes", shared, emptyDir={}) | {"workers": [other, group]}
+    data = default.fill(MINIMAL | {"spec": spec}, SCHEMA.structural)
+    words = "a volumeMount of a group names a volume that is neither in its volumes nor in spec.volumes: add it"
+    problems = validate.problems(Document(data, "app.yaml", {}), data, SCHEMA)
+    assert [problem.message for problem in problems] == ([] if found else [words])
 
 
 def test_a_rule_too_dear_to_evaluate_is_a_problem():

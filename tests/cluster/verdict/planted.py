@@ -29,8 +29,8 @@ def _by(change: Callable[[Json], Json]) -> Judge:
 
 
 def _version(change: Callable[[Json], Json]) -> Json:
-    [version] = SCHEMA.crd["spec"]["versions"]
-    return version | {"schema": {"openAPIV3Schema": _changed(version["schema"]["openAPIV3Schema"], change)}}
+    root = SCHEMA.version["schema"]["openAPIV3Schema"]
+    return SCHEMA.version | {"schema": {"openAPIV3Schema": _changed(root, change)}}
 
 
 def _changed(node: Json, change: Callable[[Json], Json]) -> Json:

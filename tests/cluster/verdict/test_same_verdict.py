@@ -5,9 +5,12 @@ import secrets
 
 import every_rule
 import fuzz
+import largest
 import planted
 import pytest
 import verdicts
+
+from render import schema
 
 SEED = int(os.environ.get("FUZZ_SEED") or secrets.choice(range(1, 17)))
 """One of those that agreed before, so that a difference is a change's, not chance's. `make fuzz` takes new ones."""
@@ -52,6 +55,22 @@ def test_on_every_rule_the_verdict_is_the_same(pairs):
 def test_on_every_document_the_verdict_is_the_same(server, cases):
     found = fuzz.judged(server, SEED, cases).differences
     assert not found, f"again: FUZZ_SEED={SEED} make fuzz N={DOCUMENTS}\n" + "\n".join(found[:5])
+
+
+def test_what_the_server_drops_as_unknown_is_dropped_here(server, cases):
+    """As of an app of a newer CRD: there the fields are known to the server, and not to the schema in the package."""
+    refused = [case for case in cases if case.said.stage == verdicts.DECODING and not case.read.problems]
+    lenient = verdicts.answers(server, [case.app for case in refused], unknown_fields="Ignore")
+    stored = [(said.stored, case.read) for said, case in zip(lenient, refused, strict=True) if said.stored]
+    assert stored, "no document has unknown fields and nothing else wrong"
+    differences = [verdicts.difference_in_pruning(*each, schema.load()) for each in stored]
+    assert [each for each in differences if each] == []
+
+
+def test_the_largest_app_is_accepted_by_both(server):
+    [said] = verdicts.answers(server, [largest.app()])
+    assert said.message == ""
+    assert verdicts.difference(said, fuzz.ours(verdicts.read(largest.app()))) == ""
 
 
 @pytest.mark.parametrize("difference", planted.PLANTED)

@@ -12,7 +12,7 @@ import every_field
 import every_rule
 from cluster import Cluster, Response
 
-from render import default, load, pipeline, wording
+from render import default, load, pipeline, structure, wording
 from render.errors import InvalidInput, Problem, dotted
 from render.model import CeleryApp, Document
 from render.schema import Schema
@@ -72,20 +72,21 @@ class Verdict(NamedTuple):
     filled: Json
 
 
-def answers(cluster: Cluster, apps: Iterable[Json]) -> list[Answer]:
-    """Return the server's answer to each document; none is kept there."""
+def answers(cluster: Cluster, apps: Iterable[Json], unknown_fields: str = "Strict") -> list[Answer]:
+    """Return the server's answer to each document; none is kept there. With Ignore, unknown fields are dropped."""
     apps = list(apps)
     found = [None] * len(apps)
+    shares = [apps[first::CONNECTIONS] for first in range(CONNECTIONS)]
     with ThreadPoolExecutor(CONNECTIONS) as threads:
-        parts = threads.map(lambda first: _answers(cluster, apps[first::CONNECTIONS]), range(CONNECTIONS))
+        parts = threads.map(lambda share: _answers(cluster, share, unknown_fields), shares)
         for first, part in enumerate(parts):
             found[first::CONNECTIONS] = part
     return found
 
 
-def _answers(cluster: Cluster, apps: list[Json]) -> list[Answer]:
+def _answers(cluster: Cluster, apps: list[Json], unknown_fields: str) -> list[Answer]:
     path = f"/apis/celeryproject.org/v1alpha1/namespaces/{cluster.namespace}/celeryapps"
-    query = {"dryRun": "All", "fieldValidation": "Strict"}
+    query = {"dryRun": "All", "fieldValidation": unknown_fields}
     with cluster.connection() as request:
         return [_answer(request("POST", path, as_sent(app), **query)) for app in apps]
 
@@ -146,6 +147,13 @@ def difference(said: Answer, ours: Verdict) -> str:
         return "" if deliberate else "\n".join(["the server accepts, celery-render says:", *messages])
     stored, filled = _comparable(said.stored), _comparable(ours.filled)
     return "" if stored == filled else f"the server would store\n{stored}\nand celery-render reads\n{filled}"
+
+
+def difference_in_pruning(stored: Json, document: Document, schema: Schema) -> str:
+    """Return in what the document as the server stored it, unknown fields dropped, differs from what is left here."""
+    pruned = default.fill(structure.pruned(document.data, schema.structural), schema.structural)
+    there, here = (_comparable(app | {"metadata": {}}) for app in (stored, pruned))
+    return "" if there == here else f"the server would store\n{there}\nand celery-render reads\n{here}"
 
 
 def _names(problems: Iterable[Problem], path: str) -> bool:
