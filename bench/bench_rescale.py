@@ -1,90 +1,67 @@
-"""What scaling adds to a pass: 1000 groups of three pods each, on the tests' control plane. `make bench` prints it.
+"""What scaling costs: 1000 groups of three pods each, on the tests' control plane. `make bench` prints it.
 
-The pods are played, and so is what they use; the lists, the metrics API and the decisions are real.
+The pods are played, and so is what they use; the lists, the metrics API and the decisions are real, and the process is.
 """
 
-import statistics
+import argparse
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from bench_reconcile import create, row
-from reconciler_process import NAMESPACE, Cluster, planted, pod
+from bench_reconcile import TICK_SECONDS, app, create, path, row, wait
+from reconciler_process import Cluster, Reconciler, lists_per_minute, planted, running
 
-from reconciler import reconcile
-from reconciler.apply import observe
-from reconciler.cluster import client
-from reconciler.cluster.transport import Transport
-from reconciler.memory import Memory
-from reconciler.model import Options
-from reconciler.reconcile import World
-from reconciler.scaling import rescale
-from reconciler.scaling.demand import Demand
-from reconciler.scaling.rescale import Scope
-from reconciler.work import Work
-
-GROUPS = 1000
 PODS = 3
 PODS_OF_A_NODE = 110
-ROUNDS = 5
+PODS_MEASURED = "apis/metrics.k8s.io/v1beta1/pods"
 
 
 def main() -> None:
-    print(f"{GROUPS} groups of {PODS} pods, scaled by CPU; medians of {ROUNDS}")
-    with planted() as plane, pod(plane) as environment:
-        give_room(plane)
-        create(plane, [app(f"app-{number}") for number in range(GROUPS)])
-        folder = Path(environment["CELERY_RECONCILE_SERVICE_ACCOUNT"])
-        access = client.in_cluster(f"https://127.0.0.1:{plane.port}", folder)
-        ours = client.Cluster(Transport(access, lambda: True, lambda _verb, _code: None))
-        world, memory = World(ours, Demand(ours, 5.0)), Memory()
-        while not is_settled(plane):
-            memory = reconcile.run_pass(world, memory, Options(), datetime.now(UTC)).memory
-        measure(world, memory)
+    options = arguments()
+    print(f"{options.groups} groups of {PODS} pods, scaled by CPU")
+    with planted() as plane, running(plane) as reconciler:
+        give_room(plane, options.groups * PODS // 100 + 1)
+        before = reconciler.spent
+        create(plane, [scaled(f"app-{number}") for number in range(options.groups)])
+        wait(lambda: is_settled(plane, options.groups * PODS), pause_seconds=2.0)
+        wait(lambda: reconciler.state.ready >= options.groups, pause_seconds=2.0)
+        row("until all pods are there and measured", f"{reconciler.spent.since(before).cpu_seconds:.1f} s of CPU")
+        time.sleep(TICK_SECONDS)
+        measure(plane, reconciler, options.seconds)
 
 
-def measure(world: World, memory: Memory) -> None:
-    observed = observe.everything(world.cluster, Options(), memory.lives)
-    works = [Work(app, observed.of(app), memory.of(app), memory.scaled[app.uid]) for app in observed.apps]
-    scope = Scope(Options(), datetime.now(UTC))
-
-    def decide() -> None:
-        found = rescale.decided(rescale.subjects(works, memory.histories), world.cluster, world.demand, scope)
-        assert len(found) == GROUPS
-
-    row("lists of pods and their metrics", timed(lambda: observe.fleet(world.cluster, Options())))
-    row("… and decisions: what scaling takes", timed(decide))
-    row("lists of apps and children", timed(lambda: observe.everything(world.cluster, Options(), memory.lives)))
-    row("a steady pass, all of it", timed(lambda: reconcile.run_pass(world, memory, Options(), datetime.now(UTC))))
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--groups", type=int, default=1000, help="each of an app of its own")
+    parser.add_argument("--seconds", type=float, default=120, help="to watch it decide")
+    return parser.parse_args()
 
 
-def timed(call: Callable[[], object]) -> str:
-    seconds, cpu_seconds = [], []
-    for _ in range(ROUNDS):
-        start, cpu_start = time.perf_counter(), time.process_time()
-        call()
-        seconds.append(time.perf_counter() - start)
-        cpu_seconds.append(time.process_time() - cpu_start)
-    return f"{statistics.median(seconds):.2f} s, {statistics.median(cpu_seconds):.2f} s of CPU"
+def measure(plane: Cluster, reconciler: Reconciler, seconds: float) -> None:
+    before, start, begin = reconciler.spent, time.perf_counter(), datetime.now(UTC)
+    time.sleep(seconds)
+    spent, seconds = reconciler.spent.since(before), time.perf_counter() - start
+    resource, most = lists_per_minute(plane, begin, datetime.now(UTC))
+    ticks = seconds / TICK_SECONDS
+    row("all groups are decided, and no pod is to change", f"{spent.cpu_seconds / ticks:.2f} s of CPU each time")
+    row("… every 15 s: of a core", f"{spent.cpu_seconds / seconds:.1%}")
+    row("… looks each time", f"{spent.looks / ticks:.0f}, of {spent.look_seconds / max(spent.looks, 1) * 1000:.1f} ms")
+    row("… LISTs a minute of a kind", f"{most:.1f} at most ({resource})")
+    row("… other requests", f"{spent.others:.0f}, {spent.writes:.0f} of them writes, in {seconds:.0f} s")
+    row("peak memory", f"{reconciler.peak_mib:.0f} MiB")
+    if spent.not_done:
+        row("LOOKS THAT FAILED", f"{spent.not_done:.0f}: these figures are worth nothing")
 
 
-def app(name: str) -> dict[str, Any]:
+def scaled(name: str) -> dict[str, Any]:
     scaling = {"minReplicas": PODS, "maxReplicas": 9, "cpu": {"averageValue": "100m"}}
     usage = {"kwok.x-k8s.io/usage-cpu": "100m", "kwok.x-k8s.io/usage-memory": "50Mi"}
-    group = {"name": "worker", "podAnnotations": usage, "scaling": scaling}
-    return {
-        "apiVersion": "celeryproject.org/v1alpha1",
-        "kind": "CeleryApp",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"image": "registry.example.com/shop:1", "app": "shop.celery:app", "workers": [group]},
-    }
+    return app(name, workers=[{"name": "worker", "podAnnotations": usage, "scaling": scaling}])
 
 
-def give_room(plane: Cluster) -> None:
-    """Create as many nodes as the pods need."""
+def give_room(plane: Cluster, count: int) -> None:
+    """Create so many nodes."""
     [like, *_] = plane.request("GET", "/api/v1/nodes").accepted().body["items"]
     metadata = like["metadata"]
 
@@ -103,18 +80,15 @@ def give_room(plane: Cluster) -> None:
         return {"apiVersion": "v1", "kind": "Node", "metadata": named, "status": status}
 
     with ThreadPoolExecutor(4) as pool:
-        for answer in pool.map(lambda n: plane.request("POST", "/api/v1/nodes", node(n)), range(GROUPS * PODS // 100)):
+        for answer in pool.map(lambda n: plane.request("POST", "/api/v1/nodes", node(n)), range(count)):
             answer.accepted()
 
 
-def is_settled(plane: Cluster) -> bool:
+def is_settled(plane: Cluster, pods: int) -> bool:
     """Say whether every pod there shall be is there, ready and measured."""
-    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/pods"
-    measured = len(plane.request("GET", path).accepted().body["items"])
-    print(
-        f"\r  {measured} of {GROUPS * PODS} pods are measured", end="" if measured < GROUPS * PODS else "\n", flush=True
-    )
-    return measured >= GROUPS * PODS
+    measured = len(plane.request("GET", path(plane, PODS_MEASURED)).accepted().body["items"])
+    print(f"\r  {measured} of {pods} pods are measured", end="\n" if measured >= pods else "", flush=True)
+    return measured >= pods
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """celery-reconcile as it runs in a pod, under the RBAC of kustomize/base, and what it costs. Linux only."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,8 +8,10 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,10 +37,10 @@ class Spent(NamedTuple):
     """What the process says of itself under /metrics, since its start."""
 
     cpu_seconds: float
-    passes: float
+    looks: float
     not_done: float
-    """Of the passes."""
-    pass_seconds: float
+    """Of the looks."""
+    look_seconds: float
     requests: float
     others: float
     """Requests besides LISTs and watches."""
@@ -45,6 +48,17 @@ class Spent(NamedTuple):
 
     def since(self, before: "Spent") -> "Spent":
         return Spent(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+class State(NamedTuple):
+    """What the process says it is at."""
+
+    looked_at: float
+    """Apps that were looked at at least once."""
+    ready: float
+    """Apps that are reported ready."""
+    waiting: float
+    """Apps that are to be looked at now."""
 
 
 class Reconciler:
@@ -58,8 +72,41 @@ class Reconciler:
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
+    @property
     def spent(self) -> Spent:
-        """Return what it says. Raises RuntimeError if it has ended."""
+        """What it has cost. Raises RuntimeError if it has ended."""
+        total = self._totals()
+        looks, requests = "celery_reconcile_looks_total", "celery_reconcile_api_requests_total"
+        return Spent(
+            cpu_seconds=total("process_cpu_seconds_total"),
+            looks=total(looks),
+            not_done=total(looks, lambda labels: labels["result"] != "done"),
+            look_seconds=total("celery_reconcile_look_duration_seconds_sum"),
+            requests=total(requests),
+            others=total(requests, lambda labels: labels["verb"] not in {"list", "watch"}),
+            writes=total(requests, lambda labels: labels["verb"] not in READS),
+        )
+
+    @property
+    def state(self) -> State:
+        """Where it stands. Raises RuntimeError if it has ended."""
+        total, apps = self._totals(), "celery_reconcile_apps"
+        return State(
+            looked_at=total(apps, lambda labels: labels["condition"] == "Ready"),
+            ready=total(apps, lambda labels: (labels["condition"], labels["status"]) == ("Ready", "True")),
+            waiting=total("celery_reconcile_queue_depth"),
+        )
+
+    def settle(self, seconds: float) -> None:
+        """Return when it has asked for nothing but LISTs for so long."""
+        others, since = -1.0, time.monotonic()
+        while time.monotonic() - since < seconds:
+            if others != (others := self.spent.others):
+                since = time.monotonic()
+            time.sleep(0.5)
+
+    def _totals(self) -> Callable[..., float]:
+        """Return what sums up the samples of a name, those whose labels count."""
         if (code := self._process.poll()) is not None:
             raise RuntimeError(f"celery-reconcile ended with code {code}")
         with urllib.request.urlopen(self._metrics) as answer:
@@ -69,24 +116,7 @@ class Reconciler:
         def total(name: str, counts: Callable[[dict[str, str]], bool] = lambda _: True) -> float:
             return sum(sample.value for sample in samples if sample.name == name and counts(sample.labels))
 
-        passes, requests = "celery_reconcile_passes_total", "celery_reconcile_api_requests_total"
-        return Spent(
-            cpu_seconds=total("process_cpu_seconds_total"),
-            passes=total(passes),
-            not_done=total(passes, lambda labels: labels["result"] != "done"),
-            pass_seconds=total("celery_reconcile_pass_duration_seconds_sum"),
-            requests=total(requests),
-            others=total(requests, lambda labels: labels["verb"] not in {"list", "watch"}),
-            writes=total(requests, lambda labels: labels["verb"] not in READS),
-        )
-
-    def settle(self, seconds: float) -> None:
-        """Return when it has asked for nothing but LISTs for so long."""
-        others, since = -1.0, time.monotonic()
-        while time.monotonic() - since < seconds:
-            if others != (others := self.spent().others):
-                since = time.monotonic()
-            time.sleep(0.5)
+        return total
 
 
 @contextmanager
@@ -105,31 +135,51 @@ def planted() -> Iterator[Cluster]:
 
 
 @contextmanager
-def pod(plane: Cluster) -> Iterator[dict[str, str]]:
-    """Yield what a pod's environment says, with its service account where it says."""
+def pod(plane: Cluster, log_level: str = "WARNING") -> Iterator[dict[str, str]]:
+    """Yield what a pod's environment says, with its service account where it says.
+
+    What goes wrong is seen between the figures.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        token = plane.in_namespace(SYSTEM).kubectl("create", "token", "celery-reconcile", "--duration=3h").stdout
+        token = plane.in_namespace(SYSTEM).kubectl("create", "token", "celery-reconcile", "--duration=12h").stdout
         Path(folder, "token").write_text(token, encoding="utf-8")
         Path(folder, "ca.crt").write_bytes((plane.folder / "tls.crt").read_bytes())
         yield {name: text for name, text in os.environ.items() if name != "KUBECONFIG"} | {
             "KUBERNETES_SERVICE_HOST": "127.0.0.1",
             "KUBERNETES_SERVICE_PORT": str(plane.port),
             "CELERY_RECONCILE_SERVICE_ACCOUNT": folder,
-            "CELERY_RECONCILE_LOG_LEVEL": "WARNING",  # what goes wrong is seen between the figures
+            "CELERY_RECONCILE_LOG_LEVEL": log_level,
         }
 
 
 @contextmanager
-def running(plane: Cluster) -> Iterator[Reconciler]:
+def running(plane: Cluster, log_level: str = "WARNING") -> Iterator[Reconciler]:
     """Yield a celery-reconcile that has begun to work."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pod(plane) as environment, subprocess.Popen([*COMMAND, f"--metrics-port={port}"], env=environment) as process:
+    command = [*COMMAND, f"--metrics-port={port}"]
+    with pod(plane, log_level) as environment, subprocess.Popen(command, env=environment) as process:
         try:
             plane.wait_until(lambda: _is_ready(port))
             yield Reconciler(process, port)
         finally:
             process.kill()
+
+
+def lists_per_minute(plane: Cluster, begin: datetime, end: datetime) -> tuple[str, float]:
+    """Return what celery-reconcile has LISTed most often, and how often, as the API server has written it down."""
+    found: Counter[str] = Counter()
+    for log in plane.folder.glob("audit*.log"):  # it is renamed when it is full
+        for line in log.read_text(encoding="utf-8").splitlines():
+            event = json.loads(line) if '"verb":"list"' in line else {"user": {"username": ""}}
+            is_first = event["user"]["username"].endswith(f"{SYSTEM}:celery-reconcile")
+            if not is_first or "continue=" in event["requestURI"]:
+                continue  # another page of the same
+            if begin <= datetime.fromisoformat(event["requestReceivedTimestamp"]) < end:
+                subject = event["objectRef"]
+                found[f"{subject['resource']}.{subject.get('apiGroup', '')}".strip(".")] += 1
+    [(resource, most)] = found.most_common(1) or [("nothing", 0)]
+    return resource, most * 60 / (end - begin).total_seconds()
 
 
 def _is_ready(port: int) -> bool:

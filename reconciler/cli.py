@@ -4,25 +4,22 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NoReturn
 
 import click
 
-from reconciler import reconcile
 from reconciler.cluster import errors
-from reconciler.cluster.client import Cluster
+from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.transport import Transport
-from reconciler.memory import Memory
 from reconciler.model import CELERY_APP
 from reconciler.options import Command, option
-from reconciler.reconcile import World
-from reconciler.scaling.demand import Demand
 from reconciler.scaling.simulation import cli as simulate_cli
 from reconciler.service import logs
 from reconciler.service import run as service
 from reconciler.service.bell import Bell
+from reconciler.service.looks import Looks
+from reconciler.service.metrics import Metrics
 from reconciler.service.settings import SERVICE_ACCOUNT, Settings
 from reconciler.status import text
 
@@ -56,11 +53,17 @@ def main() -> None:
 
 @main.command()
 @shared
-@option("--interval", type=click.FloatRange(min=1), default=10.0, help="Seconds from a pass to the next.")
-@option("--once", is_flag=True, help="One pass; exit 1 if it failed or an app did.")
+@option(
+    "--interval",
+    "interval_seconds",
+    type=click.FloatRange(min=1),
+    help="Seconds after which everything is listed again; else 300, or 10 without watches.",
+)
+@option("--once", is_flag=True, help="Look at every app once; exit 1 if something could not be done.")
 @option("--dry-run", is_flag=True, help="Ask the server and say what would be done, but write nothing.")
-@option("--concurrency", type=click.IntRange(1, 32), default=8, help="Requests at a time.")
-@option("--watch/--no-watch", default=True, help="Begin a pass early when something changed.")
+@option("--concurrency", type=click.IntRange(1, 32), default=8, help="Apps looked at at a time.")
+@option("--rollouts", type=click.IntRange(1), default=5, help="Apps that a new release rolls at a time.")
+@option("--watch/--no-watch", default=True, help="Hear at once what has changed.")
 @option("--leader-elect/--no-leader-elect", default=False, help="Write only while holding the Lease.")
 @option("--lease-namespace", metavar="NAME", help="Else the pod's own.")
 @option("--lease-name", metavar="NAME", default="celery-reconcile")
@@ -68,34 +71,34 @@ def main() -> None:
 @option("--identity", metavar="NAME", help="In the Lease, of this pod alone; else the host's name and a random part.")
 @option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="For /metrics, /healthz, /readyz; 0: none.")
 def run(**given: Any) -> None:
-    """Apply, heal, prune and report, pass after pass, until SIGTERM."""
+    """Apply, heal, prune, scale and report, until SIGTERM."""
     settings = Settings(**given)
     logs.begin(settings.log_format, settings.log_level)
     log.info("celery-reconcile %s %s", version("celery-render"), settings)
     bell = Bell()
     bell.stop_on_signals()
     try:
-        last = service.run(settings, bell)
+        went_well = service.run(settings, bell)
     except (errors.NoCluster, OSError) as reason:
         fail(reason)
-    if settings.once and (last is None or any(app.problem for app in last.apps)):
-        sys.exit(1)
+    sys.exit(0 if went_well else 1)
 
 
 @main.command()
 @shared
 def diff(**given: Any) -> None:
-    """Show what a pass would change.
+    """Show what would be changed.
 
     Exit codes as of kubectl diff: 0 nothing, 1 something, 2 it could not be found out.
     """
     settings = Settings(**given)
     with reading(settings) as cluster:
-        world = World(cluster, Demand(cluster, settings.broker_timeout))
-        found = reconcile.run_pass(world, Memory(), settings.options, datetime.now(UTC))
-    for line in text.changes(found):
+        looks = Looks(cluster, settings, Metrics(), lambda: None)
+        found = looks.look_at_all(lambda: False)
+        unread = [store.problem for store in looks.cache.stores if store.problem]
+    for line in (*text.changes(found), *unread):
         click.echo(line)
-    sys.exit(2 if any(app.problem for app in found.apps) else any(app.steps for app in found.apps))
+    sys.exit(2 if unread or any(app.problem for app in found) else any(app.steps for app in found))
 
 
 @main.command()
@@ -104,7 +107,8 @@ def status(**given: Any) -> None:
     """Show the apps, what they are made of and whether it runs."""
     settings = Settings(**given)
     with reading(settings) as cluster:
-        click.echo(text.table(cluster.list(CELERY_APP, settings.namespace, settings.selector)))
+        where = Where(settings.namespace, settings.selector)
+        click.echo(text.table(cluster.list(CELERY_APP, lambda manifest: manifest, where).items))
 
 
 main.add_command(simulate_cli.command)

@@ -1,16 +1,19 @@
-"""The nouns of the reconciler. Pure values: no clock, no cluster."""
+"""The nouns that more than one room knows. Pure values: no clock, no cluster."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
+
+from render import naming
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON values."""
 
 FIELD_MANAGER = "celery-reconcile"
-APP_LABEL = "celeryproject.org/app"
+APP_LABEL = naming.APP_LABEL
 
 
 class Kind(NamedTuple):
@@ -65,6 +68,7 @@ CHILD_KINDS = (
     SCALED_OBJECT,
 )
 """In the order in which children are applied."""
+RANK = {kind.name: rank for rank, kind in enumerate(CHILD_KINDS)}
 
 _KINDS = {(kind.api_version, kind.name): kind for kind in (CELERY_APP, *CHILD_KINDS, EVENT, LEASE, POD, SECRET)}
 
@@ -98,7 +102,12 @@ class Ref(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """What became of a child in a pass; one word, in logs, metrics, Events and tests alike."""
+    """What became of a child; one word, in logs, metrics, Events and tests alike."""
+
+    @property
+    def writes(self) -> bool:
+        """Say whether a child was made, changed or removed; scaling is told apart."""
+        return self in (Outcome.CREATED, Outcome.CONFIGURED, Outcome.DELETED)
 
     CREATED = "created"
     CONFIGURED = "configured"
@@ -126,9 +135,42 @@ class StepResult(NamedTuple):
     changes: tuple[Change, ...] = ()
 
 
+class Verdict(NamedTuple):
+    """Why an app is not as it is asked to be: one reason for machines, one message for people."""
+
+    reason: str
+    message: str
+    is_stalled: bool = False
+    """Waiting does not help: somebody has to change something."""
+    retry_after_seconds: float = 0.0
+
+
+class Condition(NamedTuple):
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+class Scaling(NamedTuple):
+    """What is said about the scaling of one group."""
+
+    message: str
+    conditions: tuple[Condition, ...]
+
+
+class Moment(NamedTuple):
+    """Now, by two clocks."""
+
+    wall: datetime
+    """What others write into their timestamps. It may jump."""
+    steady: datetime
+    """What time is measured by: it never jumps."""
+
+
 @dataclass(frozen=True)
 class AppResult:
-    """What became of one app in a pass."""
+    """What became of one app when it was last looked at."""
 
     app: Ref
     steps: tuple[StepResult, ...] = ()
@@ -139,26 +181,5 @@ class AppResult:
     """Why the app could not be served; it is tried again later."""
     scaling: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Of each group that is scaled: the `replicas` decided on, and what was seen."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Which apps a pass is about, and how it goes about them."""
-
-    namespace: str | None = None
-    """None: every namespace."""
-    selector: str = ""
-    """Of CeleryApps, by label."""
-    dry_run: bool = False
-    concurrency: int = 8
-
-
-@dataclass(frozen=True)
-class PassResult:
-    """What a pass did. The memory goes into the next one."""
-
-    apps: tuple[AppResult, ...]
-    memory: Any
-    """A reconcile.Memory: what is kept between passes, to save work only; an empty one is always right."""
-    retry_in_seconds: float | None = None
-    """When an app that backs off is due, if that is before the next pass would be."""
+    contradicted: int = 0
+    """How many of its children somebody else changes again and again."""

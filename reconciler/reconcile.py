@@ -1,163 +1,196 @@
-"""The story on one screen: observe → serve → rescale → report. Within them compose only serve.py and rescale.py."""
+"""The story on one screen: one app is applied, scaled and reported. How, children.py, groups.py and report.py say."""
 
 import logging
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
-from reconciler.apply import act, desired, observe, plan, serve, verdict
-from reconciler.apply.observe import Observed
-from reconciler.apply.serve import Scene
+from reconciler.apply import children, fights, plan, verdicts
+from reconciler.apply.children import Scene
+from reconciler.apply.fights import Fight
+from reconciler.apply.known import Known
+from reconciler.cluster.cache import Cache
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Halted
 from reconciler.cluster.live import App
-from reconciler.memory import Memory, Scaled
-from reconciler.model import AppResult, Options, PassResult
-from reconciler.scaling import rescale
-from reconciler.scaling.demand import Demand
-from reconciler.scaling.rescale import Rescalings, Scope
-from reconciler.status import report
-from reconciler.work import Work
+from reconciler.model import AppResult, Manifest, Moment, Outcome, StepResult, Verdict
+from reconciler.scaling import group, groups
+from reconciler.scaling.groups import Remembered, Scaled
+from reconciler.scaling.sight import Sight
+from reconciler.status import events, report
+from reconciler.status.report import Account
 from render.errors import InvalidInput
-from render.schema import load as load_schema
+from render.schema import Schema
 
 log = logging.getLogger(__name__)
 
-ONE_BY_ONE = ThreadPoolExecutor(1, thread_name_prefix="scale")
-"""Decides how many pods there shall be. Who asks the brokers is one at a time, also after a pass that had to end."""
-HALT_SECONDS = 0.5
-"""How soon a pass that waits for brokers notices that it must end."""
 
-
-class World(NamedTuple):
-    """What a pass reaches out to."""
+@dataclass(frozen=True)
+class World:
+    """What a look at one app reaches out to."""
 
     cluster: Cluster
-    demand: Demand
+    """Writes only within the term in which the look began."""
+    cache: Cache
+    schema: Schema
+    sight: Sight | None
+    """What was seen at the last tick of the scaling clock, if there was one."""
+    now: Moment
+    installation: str = ""
+    """Which reconciler we are, to tell another one from."""
+    dry_run: bool = False
+    may_roll: Callable[[App], bool] = lambda _: True
 
 
-def run_pass(world: World, memory: Memory, options: Options, now: datetime) -> PassResult:
-    """Return what became of every app. Raises ListFailed before anything is written, Halted when it must end.
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered of one app. An empty one is always right."""
 
-    Every app is served before the first is scaled and reported; what is there to do for them is found out meanwhile.
-    """
-    observed = observe.everything(world.cluster, options, memory.lives)
-    scene = Scene(world.cluster, observed, options, load_schema(), now)
-    scaled = {app.uid: _scaled(app, memory, scene) for app in observed.apps if plan.scales(app)}
-    works = [Work(app, observed.of(app), memory.of(app), scaled.get(app.uid)) for app in observed.apps]
-    subjects, scope = rescale.subjects(works, memory.histories), Scope(options, now)
-    decided = ONE_BY_ONE.submit(rescale.decided, subjects, world.cluster, world.demand, scope)
-    with ThreadPoolExecutor(options.concurrency) as pool:
-        served = [pool.submit(serve.visited, scene, work) for work in works]
-        waiting = sorted(zip(works, served, strict=True), key=lambda each: plan.scales(each[0].app))
-        finished = [pool.submit(finish, scene, work, visited, decided) for work, visited in waiting]
-        try:
-            works = [_outcome(future, work, now) for future, (work, _) in zip(finished, waiting, strict=True)]
-        except Halted:
-            decided.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    due = [(at - now).total_seconds() for work in works if (at := work.known.retry_at)]
-    return PassResult(_results(works, memory), _memory(works, observed), min(due, default=None))
+    known: Known = field(default=Known())
+    scaling: Remembered = field(default=Remembered())
+    reported: bool = False
+    """Its status was ours when it was last looked at."""
+    verdict: Verdict | None = None
+    problem: str = ""
+    """What could not be done besides the children, and was said."""
 
 
-def finish(scene: Scene, work: Work, visited: Future[Work], decided: Future[Rescalings]) -> Work:
-    """Scale one app that has been served, and report how it is."""
-    work = _outcome(visited, work, scene.now)
-    if plan.scales(work.app):
-        work = rescaled(scene, work, _awaited(decided, scene))
-    return work if scene.options.dry_run or not plan.reports(work.app) else published(scene, work)
+class Look(NamedTuple):
+    """What came of a look at an app."""
+
+    result: AppResult
+    memory: Memory
+    due: datetime | None
+    """When to look again though nothing happens, by the steady clock."""
 
 
-def rescaled(scene: Scene, work: Work, decided: Rescalings) -> Work:
-    """Give every group the pods it needs; what fails is decided anew in the next pass."""
-    for group in work.groups:
-        if not (found := decided.get((work.app.uid, group.name))):
-            continue
-        result = found.step.result if found.step else None
-        if found.step and not scene.options.dry_run:
-            [deed] = act.execute([found.step], scene.cluster)
-            result = deed.result
-        work = work.decided(group, found.decision, result)
-    return work
+def look(world: World, app: App, memory: Memory) -> Look:
+    """Make an app what it shall be, and say how it is. Raises Halted when it may not be written any more."""
+    recent = replace(memory.known, fights=fights.remembered(memory.known.fights, world.now))
+    known, results, verdict = _applied(world, app, recent)
+    scaling, crash = _scaled(world, app, memory.scaling)
+    verdict = verdict or crash or scaling.scaled.verdict
+    known = _with_rivals(world, app, replace(memory, known=known))
+    failed = [each.message for each in scaling.results if each.outcome is Outcome.FAILED]
+    conditions, problem = {}, "; ".join(failed)
+    if plan.reports(app) and not world.dry_run:
+        status = report.status(_account(world, app, Memory(known, scaling, verdict=verdict)), world.now.wall)
+        conditions = {each["type"]: each["status"] for each in status["conditions"]}
+        problem = problem or _published(world, app, known, status, (*results, *scaling.results))
+    _log_news(app, memory, verdict, problem)
+    result = AppResult(
+        app=app.ref,
+        steps=(*results, *scaling.results),
+        conditions=conditions,
+        problem=problem or (verdict.message if verdict else ""),
+        scaling=scaling.numbers,
+        contradicted=sum(fight.is_open for fight in known.fights.values()),
+    )
+    kept = Memory(known, replace(scaling, results=()), plan.reports(app) and not problem, verdict, problem)
+    return Look(result, kept, known.due(world.now))
 
 
-def published(scene: Scene, work: Work) -> Work:
-    """Write the app's status if it is another than before, and Events about what changed."""
-    app = work.app
-    own = [live for live in work.lives.values() if plan.belongs(app, live)]
-    status = report.status(work, own, scene.now)
-    work = replace(work, conditions={each["type"]: each["status"] for each in status["conditions"]})
+def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepResult, ...], Verdict | None]:
+    """Return what is known after applying; a fault of our own is that app's alone."""
+    if not plan.applies(app):
+        return Known(), (), None
+    scene = Scene(world.cluster, world.cache, world.schema, world.now, world.dry_run, world.may_roll)
     try:
-        if report.is_news(app, status):
-            scene.cluster.apply_status(app.bare | {"status": status})
-    except ClusterError as error:
-        return replace(work, problem=str(error))
-    for event in report.events(app, status, work.results, scene.now):
-        try:
-            scene.cluster.emit(event)
-        except ClusterError as error:
-            log.warning("%s", error)  # an Event less does no harm
-    return work
-
-
-def _outcome(future: Future[Work], work: Work, now: datetime) -> Work:
-    """Return what became of the app; a fault of our own is that app's alone. Raises Halted."""
-    error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, Halted):
-        raise error
-    why = verdict.crashed(error)
-    if why != work.known.verdict:
-        log.error("%s crashed", work.app.ref, exc_info=error)
-    return work.failed(why, now)
-
-
-def _scaled(app: App, memory: Memory, scene: Scene) -> Scaled:
-    """Return the groups that are to be scaled, none of an app that is invalid."""
-    known = memory.scaled.get(app.uid)
-    if known and known.generation == app.generation:
-        return known
-    try:
-        return Scaled(app.generation, desired.scaled(app, scene.schema))
-    except InvalidInput as problems:
-        return Scaled(app.generation, (), verdict.invalid(problems))
-    except Exception as error:  # a fault of our own is that app's alone, as in _outcome
+        known, results = children.applied(scene, app, before)
+    except Halted:
+        raise
+    except Exception as error:
         log.exception("%s crashed", app.ref)
-        return Scaled(app.generation, (), verdict.crashed(error))
+        known, results = before.crashed(app, error, world.now), ()
+    return known, results, known.verdict
 
 
-def _awaited(decided: Future[Rescalings], scene: Scene) -> Rescalings:
-    """Return what was decided. Raises Halted: brokers may be slow, and a pass that must end waits for none."""
-    while not wait([decided], HALT_SECONDS).done:
-        if not scene.options.dry_run:
-            scene.cluster.needs_write()
-    return decided.result()
+def _scaled(world: World, app: App, before: Remembered) -> tuple[Remembered, Verdict | None]:
+    """Return what was decided, at most once a tick, about the groups that are ours to scale."""
+    if not plan.scales(app):
+        return Remembered(), None
+    try:
+        return _rescaled(world, app, replace(before, scaled=scaled(app, before.scaled, world.schema))), None
+    except Halted:
+        raise
+    except Exception as error:
+        log.exception("%s crashed", app.ref)
+        return before, verdicts.crashed(error)
 
 
-def _memory(works: Iterable[Work], observed: Observed) -> Memory:
-    """Return what the next pass may save work by."""
-    return Memory(
-        {work.app.uid: work.known for work in works},
-        {work.app.uid: work.scaled for work in works if work.scaled},
-        {key: history for work in works for key, history in work.histories.items()},
-        observed.lives,
-        {work.app.uid: work.problem for work in works if work.problem},
+def _rescaled(world: World, app: App, before: Remembered) -> Remembered:
+    lives = [live for live in world.cache.of(app).values() if plan.belongs(app, live)]
+    targets = list(groups.targets(app, before.scaled.groups, lives))
+    sight = world.sight
+    if sight is None or sight.number == before.tick or not sight.knows(each.key for each in targets):
+        return before
+    if others := [other for other in world.cache.apps.by((app.ref.namespace, app.label)) if plan.shares(app, other)]:
+        return groups.ambiguous(before, targets, others)
+    return groups.rescaled(before, targets, sight, None if world.dry_run else world.cluster, world.now)
+
+
+def scaled(app: App, before: Scaled, schema: Schema) -> Scaled:
+    """Return the groups that are to be scaled, none of an app that is invalid."""
+    if before.generation == app.generation:
+        return before
+    try:
+        return Scaled(app.generation, group.scaled(app, schema))
+    except InvalidInput as problems:
+        return Scaled(app.generation, (), verdicts.invalid(problems))
+
+
+def _with_rivals(world: World, app: App, memory: Memory) -> Known:
+    """Remember that another reconciler has written the status since we have, and is about to be overwritten."""
+    rival = app.status.get("reconciler")
+    is_ours = not memory.reported or rival in {None, "", world.installation}
+    if is_ours or fights.held(memory.known.fights, app.ref, world.now):
+        return memory.known
+    fight = Fight(frozenset({"status"}), f"the reconciler {rival}", world.now.wall, world.now.steady)
+    before = memory.known.fights
+    return replace(memory.known, fights={**before, app.ref: fight.after(before.get(app.ref))})
+
+
+def _account(world: World, app: App, memory: Memory) -> Account:
+    return Account(
+        app,
+        tuple(live for live in world.cache.of(app).values() if plan.belongs(app, live)),
+        memory.verdict,
+        memory.scaling.said,
+        tuple(fight.words(ref) for ref, fight in sorted(memory.known.fights.items()) if fight.is_open),
+        world.installation,
     )
 
 
-def _results(works: Iterable[Work], before: Memory) -> tuple[AppResult, ...]:
-    """Return what became of every app; what is new about one that is not well is logged."""
-    apps = []
-    for work in works:
-        ref, why = work.app.ref, work.known.verdict
-        if why and why != before.of(work.app).verdict:
-            log.warning("%s %s: %s", ref, why.reason, why.message)
-        if work.problem and work.problem != before.problems.get(work.app.uid):
-            log.warning("%s", work.problem)
-        problem = work.problem or (why.message if why else "")
-        apps.append(AppResult(ref, work.results, work.conditions, problem, work.scaling))
-    return tuple(apps)
+def _published(world: World, app: App, known: Known, status: Manifest, results: tuple[StepResult, ...]) -> str:
+    """Write the app's status if it is another than before, and Events about what changed. Return what went wrong."""
+    fight = known.fights.get(app.ref)
+    is_held = fight and fight.last != world.now.steady and fights.held(known.fights, app.ref, world.now)
+    if report.is_news(app, status) and not is_held:
+        try:
+            world.cache.apps.take(App.of(world.cluster.apply_status(app.bare | {"status": status})), ours=True)
+        except ClusterError as error:
+            return str(error)
+    now = world.now.wall
+    for event in events.events(app, status, results, now):
+        _emitted(partial(world.cluster.create, event))
+    for ref, fight in known.fights.items():
+        if fight.is_open and fight.last == world.now.steady:
+            event = events.contradiction(app, fight.words(ref), fight.began, fight.count, now)
+            _emitted(partial(world.cluster.apply, event, dry_run=False))
+    return ""
+
+
+def _emitted(emit: Callable[[], object]) -> None:
+    try:
+        emit()
+    except ClusterError as error:
+        log.warning("%s", error)  # an Event less does no harm
+
+
+def _log_news(app: App, before: Memory, verdict: Verdict | None, problem: str) -> None:
+    if verdict and verdict != before.verdict:
+        log.warning("%s %s: %s", app.ref, verdict.reason, verdict.message)
+    if problem and problem != before.problem:
+        log.warning("%s", problem)

@@ -1,79 +1,59 @@
-"""Steps carried out, one after the other until one fails. Only here children are written."""
+"""Steps carried out, one after the other. Only here children are written."""
 
 import logging
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 
 from reconciler.apply import ownership
 from reconciler.apply.child import Child
-from reconciler.apply.step import Deed, Step
-from reconciler.cluster.client import MERGE_PATCH, Cluster
-from reconciler.cluster.errors import ClusterError, Conflict, NotFound
+from reconciler.apply.step import Done, Step
+from reconciler.cluster.client import Cluster
+from reconciler.cluster.errors import ClusterError, Conflict
 from reconciler.cluster.live import Live
-from reconciler.model import Manifest, Outcome
-from reconciler.scaling.running import Cost
-from reconciler.scaling.usage import DELETION_COST
+from reconciler.model import Manifest, Outcome, Ref
 
 ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
 
 
-def execute(steps: Iterable[Step], cluster: Cluster) -> tuple[Deed, ...]:
-    """Return what became of each step. After one that failed nothing of the app is changed any more."""
-    deeds: list[Deed] = []
-    failed: Step | None = None
+def execute(steps: Iterable[Step], do: Callable[[Step], Live | None]) -> tuple[Done, ...]:
+    """Return what became of each step. What needs something that failed is left alone, and then nothing is deleted."""
+    done: list[Done] = []
+    failed: dict[tuple[str, str], Ref] = {}
     for step in steps:
-        if failed:
-            deeds.append(Deed(step.skipped(f"left alone: {failed.ref} failed"), step.live))
-            continue
-        deeds.append(_tried(step, cluster))
-        if deeds[-1].error:
-            failed = step
-    return tuple(deeds)
+        done.append(_tried(_left_alone(step, failed), do))
+        if done[-1].obstacle or done[-1].step.message:
+            failed[step.ref.kind, step.ref.name] = step.ref
+    return tuple(done)
 
 
-def _tried(step: Step, cluster: Cluster) -> Deed:
+def _left_alone(step: Step, failed: Mapping[tuple[str, str], Ref]) -> Step:
+    needed = [failed[each] for each in (step.child.needs if step.child else ()) if each in failed]
+    if step.outcome is Outcome.DELETED:
+        needed = list(failed.values())
+    return step.later(f"left alone: {needed[0]} is not as it shall be") if needed and not step.obstacle else step
+
+
+def _tried(step: Step, do: Callable[[Step], Live | None]) -> Done:
+    if step.outcome is Outcome.SKIPPED:
+        return Done(step, step.live)
     try:
-        live = _done(step, cluster)
+        return Done(step, do(step))
     except ClusterError as error:
-        return Deed(step, error=error)
-    if step.outcome is not Outcome.SKIPPED:
-        log.info("%s", f"{step.ref} {step.outcome} {_told(step)}".rstrip())
-    return Deed(step, live)
+        return Done(step, error=error)
 
 
-def _told(step: Step) -> str:
-    """Return which fields were changed; of a number of pods, from what to what, and why."""
-    if step.outcome is not Outcome.SCALED:
-        return " ".join(change.path for change in step.changes)
-    [change] = step.changes
-    return f"{change.before} → {change.after}: {step.message}"
-
-
-def _done(step: Step, cluster: Cluster) -> Live | None:
+def write(step: Step, cluster: Cluster) -> Live | None:
     """Return the object after the step; None when it is gone."""
-    match step.outcome:
-        case Outcome.CREATED | Outcome.CONFIGURED if step.child:
-            if step.mends_ownership and step.live:
-                _mend_ownership(step.child, step.live, cluster)
-            return Live.of(cluster.apply(step.child.guarded, dry_run=False))
-        case Outcome.SCALED if step.live and step.live.replicas is not None:
-            for cost in step.costs:
-                _set_cost(cost, cluster)
-            cluster.scale(step.ref, step.live.replicas, step.replicas)
-        case Outcome.DELETED if step.live:
-            cluster.delete(step.ref, step.live.uid)
-            return None
-    return step.live
-
-
-def _set_cost(cost: Cost, cluster: Cluster) -> None:
-    """Write what a pod's deletion costs; one that has gone meanwhile needs none."""
-    annotations = {DELETION_COST: str(cost.cost) if cost.cost else None}
-    patch = {"metadata": {"uid": cost.uid, "annotations": annotations}}
-    with suppress(NotFound, Conflict):
-        cluster.patch(cost.pod, patch, MERGE_PATCH, dry_run=False)
+    if step.outcome is Outcome.DELETED and step.live:
+        cluster.delete(step.ref, step.live.uid)
+        live = None
+    elif step.child:
+        if step.mends_ownership and step.live:
+            _mend_ownership(step.child, step.live, cluster)
+        live = Live.of(cluster.apply(step.child.guarded, dry_run=False)).looked_into
+    log.info("%s", f"{step.ref} {step.outcome} {' '.join(change.path for change in step.changes)}".rstrip())
+    return live
 
 
 def _mend_ownership(child: Child, live: Live, cluster: Cluster) -> None:

@@ -1,12 +1,11 @@
 """A child of an app: what it shall be, what is there, and what an apply would make of it. Pure values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 from reconciler.cluster import live
 from reconciler.cluster.live import Live
-from reconciler.model import Manifest, Ref
+from reconciler.model import Change, Manifest, Ref, Verdict
 
 NEVER = "1"
 """A resourceVersion that no object has: the first revision is that of an empty store."""
@@ -19,6 +18,10 @@ class Child:
     desired: Manifest
     live: Live | None = None
     answer: Manifest | None = None
+    changes: tuple[Change, ...] = ()
+    """What an apply would change of what is there."""
+    obstacle: Verdict | None = None
+    """Why it cannot be applied now."""
 
     @cached_property
     def ref(self) -> Ref:
@@ -30,6 +33,11 @@ class Child:
         return live.digest(live.text_of(self.desired))
 
     @property
+    def about(self) -> bytes:
+        """What a failure is about: what is desired, and what is there. Of anything else it says nothing."""
+        return self.digest + (self.live.digest + bytes([self.live.is_terminating]) if self.live else b"")
+
+    @property
     def guarded(self) -> Manifest:
         """What is applied: bound to the object that was seen, or else to there being none.
 
@@ -39,8 +47,18 @@ class Child:
         guard = {"uid": self.live.uid} if self.live else {"resourceVersion": NEVER}
         return self.desired | {"metadata": self.desired["metadata"] | guard}
 
-    def found(self, manifest: Manifest) -> Self:
-        return replace(self, live=Live.of(manifest))
-
-    def answered(self, manifest: Manifest) -> Self:
-        return replace(self, answer=manifest)
+    @cached_property
+    def needs(self) -> frozenset[tuple[str, str]]:
+        """The children, by kind and name, without which it is of no use: what it mounts, scales, logs in by."""
+        spec = self.desired.get("spec", {})
+        volumes = spec.get("template", {}).get("spec", {}).get("volumes", ())
+        named = [("ConfigMap", volume["configMap"]["name"]) for volume in volumes if "configMap" in volume]
+        claims = (volume["persistentVolumeClaim"] for volume in volumes if "persistentVolumeClaim" in volume)
+        named += [("PersistentVolumeClaim", claim["claimName"]) for claim in claims]
+        if "scaleTargetRef" in spec:
+            named.append(("Deployment", spec["scaleTargetRef"]["name"]))
+        logins = (trigger.get("authenticationRef", {}).get("name") for trigger in spec.get("triggers", ()))
+        named += [("TriggerAuthentication", name) for name in logins if name]
+        paths = [path for rule in spec.get("rules", ()) for path in rule.get("http", {}).get("paths", ())]
+        named += [("Service", path["backend"]["service"]["name"]) for path in paths]
+        return frozenset(named)

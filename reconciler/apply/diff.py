@@ -15,12 +15,16 @@ from render.errors import dotted
 
 def changes(child: Child) -> tuple[Change, ...]:
     """Return every field of the live object that is to change, by path; none for a child that is as it shall be."""
-    if child.live is None or child.answer is None:
+    if child.live is None or child.answer is None or is_as_desired(child):
         return ()
     after = expected(child, child.answer)
-    if live.digest(live.text_of(after)) == child.live.digest:
-        return ()
     return tuple(sorted(_differences(child.live.manifest, after), key=lambda change: change.path))
+
+
+def is_as_desired(child: Child) -> bool:
+    """Say whether, by the server's answer, an apply would change nothing."""
+    after = expected(child, child.answer) if child.answer else None
+    return child.live is not None and live.digest(live.text_of(after)) == child.live.digest
 
 
 def expected(child: Child, answer: Manifest) -> Manifest:

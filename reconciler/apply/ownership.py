@@ -8,6 +8,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/ (fieldsV1: sig
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,6 +25,9 @@ RESTARTED: Path = ("f:spec", "f:template", "f:metadata", "f:annotations", "f:kub
 """What `kubectl rollout restart` writes."""
 
 
+MISSING = object()
+
+
 def added_by_hand(owners: Iterable[Manifest], desired: Manifest) -> Fields:
     """Return the fields that kubectl's managers own and we do not, less those that are theirs to set."""
     hands: Fields = {}
@@ -35,6 +39,73 @@ def added_by_hand(owners: Iterable[Manifest], desired: Manifest) -> Fields:
             hands = _merged(hands, _fields(owner))
     left = _minus(hands, _merged(ours, _theirs(hands, desired)))
     return left if any(_leaves(left)) else {}
+
+
+def is_applied(live: Manifest, owners: Iterable[Manifest], desired: Manifest) -> bool:
+    """Say whether an apply would surely change nothing; of what is not sure, the server is to be asked.
+
+    So it is where all that is desired is there as it is written, nothing was added by hand, and we own nothing that is
+    no longer desired. It is what spares a new process a question about each child.
+    """
+    owners = tuple(owners)
+    ours = [_fields(owner) for owner in owners if _is_ours(owner)]
+    return (
+        _holds(live, desired)
+        and bool(ours)
+        and all(_names(desired, fields) for fields in ours)
+        and not added_by_hand(owners, desired)
+    )
+
+
+def _holds(live: Any, desired: Any) -> bool:
+    """Say whether everything that is desired is there, to the letter."""
+    if isinstance(desired, dict):
+        return isinstance(live, dict) and all(key in live and _holds(live[key], desired[key]) for key in desired)
+    if isinstance(desired, list):
+        pairs = zip(live, desired, strict=False) if isinstance(live, list) else ()
+        return isinstance(live, list) and len(live) == len(desired) and all(_holds(*pair) for pair in pairs)
+    return type(live) is type(desired) and bool(live == desired)
+
+
+def _names(desired: Any, fields: Fields) -> bool:
+    """Say whether every field is one that is desired."""
+    for key, below in fields.items():
+        sort, _, text = key.partition(":")
+        if sort == "f":
+            found = desired.get(text, MISSING) if isinstance(desired, dict) else MISSING
+        else:
+            items = desired if isinstance(desired, list) else ()
+            found = next((item for item in items if _is_item(item, sort, text)), MISSING)
+        if key != "." and (found is MISSING or not _names(found, below)):
+            return False
+    return True
+
+
+def writers(owners: Iterable[Manifest], paths: Iterable[str]) -> str:
+    """Return who has written any of these fields: `spec.template.spec.containers[0].image`. Empty: nobody is left."""
+    wanted = [re.sub(r"\[[^]]*\]", "", path) for path in paths if path]
+    found: dict[str, None] = {}
+    for owner in owners:
+        written = tuple(_written(_fields(owner)))
+        if any(_overlap(each, path) for each in written for path in wanted):
+            found["another celery-reconcile" if _is_ours(owner) else str(owner["manager"])] = None
+    foreign = [name for name in found if name != "another celery-reconcile"]
+    return ", ".join(foreign or found)
+
+
+def _written(fields: Fields, above: str = "") -> Iterator[str]:
+    """Yield the leaves as dotted names, without the keys of lists."""
+    for key, below in fields.items():
+        sort, _, text = key.partition(":")
+        path = f"{above}.{text}".strip(".") if sort == "f" else above
+        if below:
+            yield from _written(below, path)
+        elif path:
+            yield path
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def holds_replicas(owners: Iterable[Manifest], desired: Manifest) -> bool:
@@ -138,8 +209,10 @@ def _of_item(item: Any, fields: Fields) -> Fields:
     """Return the fields of a list's item: `k:{"name":"side"}` by its keys, `v:"a"` by its value."""
     for key, below in fields.items():
         sort, _, text = key.partition(":")
-        if sort == "v" and json.loads(text) == item:
-            return {".": {}}
-        if sort == "k" and json.loads(text).items() <= item.items():
-            return dict(below)
+        if _is_item(item, sort, text):
+            return {".": {}} if sort == "v" else dict(below)
     return {}
+
+
+def _is_item(item: Any, sort: str, text: str) -> bool:
+    return (sort == "v" and json.loads(text) == item) or (sort == "k" and json.loads(text).items() <= item.items())

@@ -4,16 +4,18 @@ A rule is a function with a name, and has a table of cases in tests/reconciler/a
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 
-from reconciler.apply import ownership
+from reconciler.apply import ownership, verdicts
 from reconciler.apply.child import Child
+from reconciler.apply.known import Known
 from reconciler.apply.step import Step
-from reconciler.apply.verdict import Verdict
 from reconciler.cluster.live import App, Live, Mode
-from reconciler.model import CHILD_KINDS, PERSISTENT_VOLUME_CLAIM, Change, Outcome, Ref
+from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, Change, Outcome, Ref, Verdict
+from render import quantity
 
-_RANK = {kind.name: rank for rank, kind in enumerate(CHILD_KINDS)}
+TEMPLATE = "spec.template"
 
 
 class Relation(Enum):
@@ -60,21 +62,25 @@ def belongs(app: App, live: Live) -> bool:
     return relation(app, live) in (Relation.OURS, Relation.ORPHAN)
 
 
+def shares(app: App, other: App) -> bool:
+    """Say whether what the app scales by a label is what another app scales or makes."""
+    is_another = other.ref != app.ref and other.mode is not Mode.OFF and not other.is_terminating
+    return app.mode is Mode.SCALE and is_another and other.label == app.label
+
+
 def may_ask(app: App, child: Child) -> bool:
     """Say whether the server is asked what an apply would change: only about what may be applied."""
     return child.live is not None and not waits(app, child) and relation(app, child.live) is not Relation.FOREIGN
 
 
-def conflict(app: App, children: Iterable[Child]) -> Verdict | None:
-    """Return why nothing of the app may be changed: a name it needs is taken. It is never taken over."""
-    taken = [_taken(child.live) for child in children if child.live and relation(app, child.live) is Relation.FOREIGN]
-    return Verdict("NameConflict", "; ".join(taken), is_stalled=True) if taken else None
-
-
-def unseen(children: Iterable[Child], unreadable: Mapping[str, str]) -> Verdict | None:
-    """Return why nothing of the app may be changed: we may not see what there is of a kind it uses."""
-    kinds = sorted({child.ref.kind for child in children} & unreadable.keys())
-    return Verdict("Forbidden", "; ".join(unreadable[kind] for kind in kinds), is_stalled=True) if kinds else None
+def obstacle(app: App, child: Child) -> Verdict | None:
+    """Return why a child may not be touched: its name is taken (never taken over), or something must go first."""
+    if child.obstacle:
+        return child.obstacle
+    if child.live and relation(app, child.live) is Relation.FOREIGN:
+        return Verdict("NameConflict", _taken(child.live), is_stalled=True)
+    why = waits(app, child)
+    return verdicts.waiting(why) if why else None
 
 
 def waits(app: App, child: Child) -> str:
@@ -89,6 +95,17 @@ def waits(app: App, child: Child) -> str:
     return ""
 
 
+def never_shrunk(child: Child) -> Child:
+    """Return a claim as large as it is: something has made it larger, and the server refuses a smaller one."""
+    if child.live is None or not child.live.storage:
+        return child
+    spec = child.desired["spec"]
+    if quantity.milli(child.live.storage) <= quantity.milli(spec["resources"]["requests"]["storage"]):
+        return child
+    resources = spec["resources"] | {"requests": spec["resources"]["requests"] | {"storage": child.live.storage}}
+    return replace(child, desired=child.desired | {"spec": spec | {"resources": resources}})
+
+
 def may_prune(app: App, live: Live, desired: Iterable[Ref]) -> bool:
     """Say whether a live object may be deleted: ours by label and by UID, no longer desired, and no volume of data."""
     is_ours = live.app == app.ref.name and relation(app, live) is Relation.OURS
@@ -96,13 +113,11 @@ def may_prune(app: App, live: Live, desired: Iterable[Ref]) -> bool:
     return is_ours and may_go and live.ref not in desired
 
 
-def prunes(app: App, children: Iterable[Child], lives: Iterable[Live]) -> tuple[Step, ...]:
-    """Return the deletions, in the reverse order of applying; none while a child waits, or if nothing is desired."""
-    desired = {child.ref for child in children}
-    if not desired or any(waits(app, child) for child in children):
-        return ()
-    condemned = sorted((live for live in lives if may_prune(app, live, desired)), key=_order, reverse=True)
-    return tuple(_prune(live) for live in condemned)
+def prunes(app: App, desired: Iterable[Child], lives: Iterable[Live]) -> tuple[Step, ...]:
+    """Return the deletions, in the reverse order of applying; none if nothing is desired."""
+    refs = {child.ref for child in desired}
+    condemned = sorted((live for live in lives if refs and may_prune(app, live, refs)), key=_order, reverse=True)
+    return tuple(Step(Outcome.DELETED, live.ref, live=live, changes=(Change("", {}, None),)) for live in condemned)
 
 
 def mends_ownership(child: Child) -> bool:
@@ -113,31 +128,36 @@ def mends_ownership(child: Child) -> bool:
     return bool(by_hand) or ownership.holds_replicas(child.live.managed_fields, child.desired)
 
 
-def steps(
-    app: App, children: Iterable[Child], changes: Mapping[Ref, tuple[Change, ...]], lives: Iterable[Live]
-) -> tuple[Step, ...]:
+def is_upgrade(app: App, child: Child, known: Known) -> bool:
+    """Say whether pods would roll although nobody changed the app: a new release renders it otherwise.
+
+    What this process has made before is drift, or a change of the app: it renders as it always did.
+    """
+    rolls = any(change.path.startswith(TEMPLATE) for change in child.changes) and child.ref.kind == DEPLOYMENT.name
+    return rolls and app.status.get("observedGeneration") == app.generation and child.ref not in known.clean
+
+
+def steps(app: App, children: Iterable[Child], lives: Iterable[Live], later: Mapping[Ref, str]) -> tuple[Step, ...]:
     """Return what to do: children in their order, then what is no longer desired. Unchanged ones need no step."""
     children = tuple(children)
-    found = (_step(app, child, changes.get(child.ref, ())) for child in children)
-    return (*(step for step in found if step), *prunes(app, children, lives))
+    found = [step for child in children if (step := _step(app, child))]
+    return tuple(
+        step.later(later[step.ref]) if step.ref in later else step for step in (*found, *prunes(app, children, lives))
+    )
 
 
-def _step(app: App, child: Child, changes: tuple[Change, ...]) -> Step | None:
-    if reason := waits(app, child):
-        return Step(Outcome.SKIPPED, child.ref, live=child.live, message=reason)
+def _step(app: App, child: Child) -> Step | None:
+    if why := obstacle(app, child):
+        return Step(Outcome.SKIPPED, child.ref, child, child.live, obstacle=why)
     if child.live is None:
         return Step(Outcome.CREATED, child.ref, child, changes=(Change("", None, child.desired),))
-    if changes:
-        return Step(Outcome.CONFIGURED, child.ref, child, child.live, mends_ownership(child), changes)
+    if child.changes:
+        return Step(Outcome.CONFIGURED, child.ref, child, child.live, mends_ownership(child), child.changes)
     return None
 
 
-def _prune(live: Live) -> Step:
-    return Step(Outcome.DELETED, live.ref, live=live, changes=(Change("", live.manifest, None),))
-
-
 def _order(live: Live) -> tuple[int, str]:
-    return _RANK[live.ref.kind], live.ref.name
+    return RANK[live.ref.kind], live.ref.name
 
 
 def _named(ref: Ref) -> str:
@@ -150,5 +170,4 @@ def _taken(live: Live) -> str:
 
 
 def _finalizers(live: Live) -> str:
-    names = ", ".join(live.manifest["metadata"].get("finalizers", ()))
-    return f", held by {names}" if names else ""
+    return f", held by {', '.join(live.finalizers)}" if live.finalizers else ""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
+from reconciler.apply import verdicts
 from reconciler.apply.child import Child
 from reconciler.cluster.errors import ClusterError
 from reconciler.cluster.live import Live
-from reconciler.model import Change, Outcome, Ref, StepResult
-from reconciler.scaling.running import Cost
+from reconciler.model import Change, Outcome, Ref, StepResult, Verdict
 
 
 @dataclass(frozen=True)
@@ -22,27 +22,37 @@ class Step:
     mends_ownership: bool = False
     """Whether managedFields are rewritten before the apply."""
     changes: tuple[Change, ...] = ()
+    obstacle: Verdict | None = None
+    """Why it cannot be done."""
     message: str = ""
-    replicas: int = 0
-    """To scale to."""
-    costs: tuple[Cost, ...] = ()
-    """Of pods, so that the right ones go."""
+    """Why it is left for later."""
 
     @property
     def result(self) -> StepResult:
-        return StepResult(self.ref, self.outcome, self.message, self.changes)
+        return StepResult(
+            self.ref, self.outcome, self.obstacle.message if self.obstacle else self.message, self.changes
+        )
 
-    def skipped(self, why: str) -> Self:
+    def later(self, why: str) -> Self:
+        """Return the step as one that is left for later."""
         return replace(self, outcome=Outcome.SKIPPED, message=why)
 
 
-class Deed(NamedTuple):
+class Done(NamedTuple):
     """A step, and what became of it."""
 
     step: Step
     live: Live | None = None
     """The object as it then was."""
     error: ClusterError | None = None
+
+    @property
+    def is_written(self) -> bool:
+        return self.error is None and self.step.outcome.writes
+
+    @property
+    def obstacle(self) -> Verdict | None:
+        return verdicts.refused(self.error) if self.error else self.step.obstacle
 
     @property
     def result(self) -> StepResult:

@@ -2,14 +2,18 @@
 
 import builtins
 import ssl
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import urllib3
 
 from reconciler.cluster import errors
-from reconciler.cluster.transport import Access, Request, Transport
+from reconciler.cluster.transport import Access, Request, Transport, parsed
 from reconciler.model import FIELD_MANAGER, Kind, Manifest, Ref
 
 T = TypeVar("T")
@@ -21,8 +25,22 @@ _APPLY_QUERY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation
 _DRY_RUN = {"dryRun": "All"}
 
 PAGE_ITEMS = 500
-_WATCH_SECONDS = 300
+SILENCE_SECONDS = 90.0
+"""Without an event nor a bookmark, after which a watch is taken for broken."""
 _CONNECTIONS = 64
+
+
+class Where(NamedTuple):
+    """Which objects of a kind: in one namespace or all, by label or all."""
+
+    namespace: str | None = None
+    selector: str = ""
+
+
+class Listed(NamedTuple, Generic[T]):
+    items: builtins.list[T]
+    resource_version: str
+    """Of the state that the list shows; empty where there is no such kind."""
 
 
 class Cluster:
@@ -32,36 +50,55 @@ class Cluster:
     """
 
     def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._send = transport.send
-        self._may_write = transport.may_write
         self._stream = transport.stream
-        self._listed: dict[Kind, str] = {}  # the resourceVersion of the last LIST
 
-    def needs_write(self) -> None:
-        """Raise Halted if we may not write any more."""
-        if not self._may_write():
-            raise errors.Halted("not any more")
+    def in_term(self, holds: Callable[[], bool]) -> "Cluster":
+        """Return the same cluster, to which nothing is written any more once this no longer holds."""
+        may_write = self._transport.may_write
+        return Cluster(replace(self._transport, may_write=lambda: holds() and may_write()))
 
-    def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> builtins.list[Manifest]:
-        """Return every object, read consistently, in all pages, with apiVersion and kind. Raises ListFailed."""
-        return self.listed(kind, lambda manifest: manifest, namespace, selector)
+    def list(self, kind: Kind, made: Callable[[Manifest], T], where: Where, not_before: str = "") -> Listed[T]:
+        """Return what is made of every object, in all pages; only one of them is then held as JSON values.
 
-    def listed(
-        self, kind: Kind, made: Callable[[Manifest], T], namespace: str | None = None, selector: str = ""
-    ) -> builtins.list[T]:
-        """Return what is made of every object; of thousands, only a page at a time is then held as JSON values."""
-        path = kind.path(namespace)
+        Read consistently, or from the API server's cache where that is not before a resourceVersion. Of an optional
+        kind that is not there, there are none. Raises ListFailed: a list that failed is never an empty one.
+        """
+        query: dict[str, str | int] = {"labelSelector": where.selector, "limit": PAGE_ITEMS}
+        if not_before:
+            query |= {"resourceVersion": not_before, "resourceVersionMatch": "NotOlderThan"}
         try:
-            return self._pages(kind, made, path, {"labelSelector": selector, "limit": PAGE_ITEMS})
+            try:
+                return self._pages(kind, made, kind.path(where.namespace), query)
+            except errors.Expired:  # the pages took so long that the server has forgotten what they show: all at once
+                return self._pages(kind, made, kind.path(where.namespace), {"labelSelector": where.selector})
         except errors.ClusterError as error:
             if kind.optional and isinstance(error, errors.NotFound):
-                return []
-            if error.reason != "Expired":
-                raise errors.ListFailed(str(error), error.status, error.retry_after_seconds) from error
-        try:  # the pages took so long that the server has forgotten the state they show: all at once
-            return self._pages(kind, made, path, {"labelSelector": selector})
-        except errors.ClusterError as error:
+                return Listed([], "")
             raise errors.ListFailed(str(error), error.status, error.retry_after_seconds) from error
+
+    def watch(self, kind: Kind, where: Where, since: str, seconds: float) -> Iterator[tuple[str, Manifest]]:
+        """Yield what changes after a resourceVersion, as (ADDED, the object): for so long, or until the server ends it.
+
+        A BOOKMARK comes about every minute, so that silence tells of a broken connection. Raises Expired when the
+        server has forgotten what was after `since`.
+        """
+        query: dict[str, str | int] = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since}
+        query |= {"labelSelector": where.selector, "timeoutSeconds": max(int(seconds), 1)}
+        request, rest = Request(kind.name, "watch", "GET", kind.path(where.namespace), query), b""
+        end = time.monotonic() + seconds + SILENCE_SECONDS / 10
+        for piece in self._stream(request, SILENCE_SECONDS):
+            if time.monotonic() > end:  # whatever keeps it open, there is to be a list again
+                return
+            *lines, rest = (rest + piece).split(b"\n")
+            for event in map(parsed, lines):
+                if event["type"] == "ERROR":
+                    gone = event["object"].get("code") == HTTPStatus.GONE
+                    raise (errors.Expired if gone else errors.Unavailable)(
+                        f"{request}: {event['object'].get('message')}"
+                    )
+                yield event["type"], event["object"]
 
     def get(self, ref: Ref) -> Manifest:
         return self._object(Request(str(ref), "get", "GET", ref.path))
@@ -107,32 +144,7 @@ class Cluster:
         except errors.NotFound:
             return
 
-    def emit(self, event: Manifest) -> None:
-        """Create an Event of events.k8s.io/v1."""
-        self.create(event)
-
-    def watch(self, kind: Kind, namespace: str | None = None, selector: str = "") -> Iterator[None]:
-        """Yield whenever something changes after the last LIST of this kind; end after some minutes.
-
-        What changed is not read: the next pass lists it. Raises NotFound when the kind was never listed.
-        """
-        if kind not in self._listed:
-            raise errors.NotFound(f"{kind.name} watch: there is no such kind, or it was not listed yet")
-        query: dict[str, str | int] = {
-            "watch": "true",
-            "resourceVersion": self._listed[kind],
-            "labelSelector": selector,
-        }
-        query["timeoutSeconds"] = _WATCH_SECONDS
-        request = Request(kind.name, "watch", "GET", kind.path(namespace), query)
-        for piece in self._stream(request, _WATCH_SECONDS + 30):
-            if piece.startswith(b'{"type":"ERROR"'):  # the server has forgotten what was after that LIST
-                raise errors.Unavailable(f"{request}: {piece.decode(errors='replace')}")
-            yield
-
-    def _pages(
-        self, kind: Kind, made: Callable[[Manifest], T], path: str, query: Mapping[str, str | int]
-    ) -> builtins.list[T]:
+    def _pages(self, kind: Kind, made: Callable[[Manifest], T], path: str, query: Mapping[str, str | int]) -> Listed[T]:
         found: builtins.list[T] = []
         while True:
             page = self._send(Request(kind.name, "list", "GET", path, query))
@@ -141,9 +153,8 @@ class Cluster:
             # Lists of built-in kinds leave out what each item is.
             found += [made(item | {"apiVersion": kind.api_version, "kind": kind.name}) for item in page["items"] or ()]
             if not (token := page["metadata"].get("continue")):
-                self._listed[kind] = page["metadata"].get("resourceVersion", "")  # metrics are of no revision
-                return found
-            query = {**query, "continue": token}
+                return Listed(found, page["metadata"].get("resourceVersion", ""))  # metrics are of no revision
+            query = {"labelSelector": query["labelSelector"], "limit": PAGE_ITEMS, "continue": token}
 
     def _object(self, request: Request) -> Manifest:
         answer = self._send(request)
@@ -160,8 +171,13 @@ def in_cluster(server: str, service_account: Path) -> Access:
     token, authority = service_account / "token", service_account / "ca.crt"
     if not (token.is_file() and authority.is_file()):
         raise errors.NoCluster(f"{service_account}: no token and ca.crt of a service account")
-    pool = urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=_tls(str(authority)))
-    return Access(server, pool, lambda: f"Bearer {token.read_text().strip()}")  # the kubelet writes a new one in time
+
+    @lru_cache(maxsize=1)
+    def pool(_authority: bytes) -> urllib3.PoolManager:
+        return urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=_tls(str(authority)))
+
+    # The kubelet writes new ones in time.
+    return Access(server, lambda: pool(authority.read_bytes()), lambda: f"Bearer {token.read_text().strip()}")
 
 
 def from_kubeconfig(path: str | None, context: str | None) -> Access:
@@ -184,7 +200,9 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         others = {"ca_certs", "cert_file", "key_file"}
         kept = {key: value for key, value in pool.connection_pool_kw.items() if key not in others}
         pool.connection_pool_kw = kept | {"ssl_context": tls}
-    return Access(configuration.host, pool, lambda: configuration.auth_settings().get("BearerToken", {}).get("value"))
+    return Access(
+        configuration.host, lambda: pool, lambda: configuration.auth_settings().get("BearerToken", {}).get("value")
+    )
 
 
 class _SharedContext(ssl.SSLContext):

@@ -3,13 +3,14 @@
 ClusterError      the API server did not do what was asked (other refusals, such as 415)
 ├── Invalid       400, 422: it refuses the object; trying again helps only once the object is another
 ├── Conflict      409: the object is not the one we knew (its UID, its resourceVersion), or a name is taken
+├── Expired       410: the server has forgotten the state that was asked for: list anew
 ├── NotFound      404: no such object, or no such kind
 ├── Forbidden     403: a verb is missing in our RBAC, or the namespace is being deleted (`is_terminating`)
 ├── Throttled     429, also after the one wait that is granted; `retry_after_seconds` says when to come back
 ├── Unavailable   5xx, time-outs, resets, half a response, a token that is refused: nothing is known, ask again later
 └── ListFailed    a LIST that did not come back whole, whatever the reason (`from` it): never an empty list
-Halted            no write any more: the Lease is lost, or the process is asked to stop. Not a failure of any app: the
-                  pass ends
+Halted            no write any more: the Lease was lost since it was planned, or the process is asked to stop. Not a
+                  failure of any app: the pass ends
 NoCluster         neither in a pod nor with a kubeconfig: there is no API server to talk to
 """
 
@@ -41,6 +42,10 @@ class Invalid(ClusterError):  # noqa: N818 (says what it is, here and below)
 
 
 class Conflict(ClusterError):  # noqa: N818
+    pass
+
+
+class Expired(ClusterError):  # noqa: N818
     pass
 
 

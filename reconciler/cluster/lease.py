@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from reconciler.cluster import errors
@@ -15,6 +16,10 @@ from reconciler.model import LEASE, Manifest, Ref
 
 log = logging.getLogger(__name__)
 
+VERSION = "celeryproject.org/version"
+"""The annotation that says what the holder is, or the last one was."""
+OLDER_WAITS_SECONDS = 60
+"""So long who is older leaves a Lease to others that nobody has: in a rolling update it changes hands one way only."""
 NEVER = float("-inf")
 
 
@@ -24,6 +29,7 @@ class Claim(NamedTuple):
     namespace: str
     name: str
     identity: str
+    version: str
     duration_seconds: int = 15
     """After so long without a renewal others may take the Lease."""
 
@@ -49,10 +55,15 @@ class Claim(NamedTuple):
 class Alone:
     """Instead of a Lease, where there is no other reconciler: we may always write."""
 
+    term = 1
+
     def held(self) -> bool:
         return True
 
-    def start(self, changed: Callable[[], None]) -> None:
+    def seconds_left(self) -> None:
+        """Return None: there is no end."""
+
+    def start(self, changed: Callable[[], None], turned: Callable[[], None] = lambda: None) -> None:
         """Do nothing."""
 
     def release(self) -> None:
@@ -68,17 +79,27 @@ class Lease:
         self._clock = clock
         self._lock = threading.Lock()  # held while the Lease is read or written
         self._released = threading.Event()
-        self._held_until = NEVER
+        self._renewed_at = NEVER
+        self._terms = 0
         self._live: Manifest | None = None
         self._unchanged_since = NEVER  # by our own clock: those of other machines may be wrong
 
     def held(self) -> bool:
         """Say whether we may write: no as soon as a renewal is late. Asks nobody."""
-        return self._clock() < self._held_until
+        return self._clock() - self._renewed_at < self._claim.deadline_seconds
 
-    def start(self, changed: Callable[[], None]) -> None:
-        """Claim the Lease until it is released, and tell whenever it is won or lost."""
-        threading.Thread(target=self._tend_until_released, args=[changed], name="lease", daemon=True).start()
+    @property
+    def term(self) -> int:
+        """Which time it is that we hold the Lease, 0 while we do not: what was planned in one term ends with it."""
+        return self._terms if self.held() else 0
+
+    def seconds_left(self) -> float:
+        """Return for how long nobody else may take it; none if we do not hold it."""
+        return max(0.0, self._renewed_at + self._claim.duration_seconds - self._clock())
+
+    def start(self, changed: Callable[[], None], turned: Callable[[], None] = lambda: None) -> None:
+        """Claim the Lease until it is released; tell whenever it is won or lost, and at every turn that we go on."""
+        threading.Thread(target=self._tend_until_released, args=[changed, turned], name="lease", daemon=True).start()
 
     def release(self) -> None:
         """Give the Lease back, so that another may have it at once."""
@@ -86,7 +107,7 @@ class Lease:
         with self._lock:
             if not self.held():
                 return
-            self._held_until = NEVER
+            self._renewed_at = NEVER
             try:
                 self._cluster.replace(self._written("", duration_seconds=1))
             except errors.ClusterError as error:
@@ -97,27 +118,31 @@ class Lease:
         with self._lock:
             if self._released.is_set():
                 return
-            asked_at = self._clock()
-            if not self.held():
+            asked_at, held = self._clock(), self.held()
+            if not held:
                 self._look(asked_at)
             taken = self._taken(asked_at)
-            if not taken and self.held():  # it is not as we knew it: by our own renewal, maybe, whose answer was lost
+            if not taken and held:  # it is not as we knew it: by our own renewal, maybe, whose answer was lost
                 self._look(asked_at)
                 taken = self._spec().get("holderIdentity") == self._claim.identity and self._taken(asked_at)
-            self._held_until = asked_at + self._claim.deadline_seconds if taken else NEVER
+            self._terms += taken and not held
+            self._renewed_at = asked_at if taken else NEVER
 
-    def _tend_until_released(self, changed: Callable[[], None]) -> None:
-        held = False
+    def _tend_until_released(self, changed: Callable[[], None], turned: Callable[[], None]) -> None:
+        term = 0
         while not self._released.is_set():
+            turned()
             try:
                 self.tend()
             except errors.ClusterError as error:
                 log.warning("%s", error)
-            if held != self.held():
-                held = not held
-                log.info("%s %s by %s", self._claim.ref, "held" if held else "lost", self._claim.identity)
+            except Exception:  # without this thread we would look well and never write again
+                log.exception("%s", self._claim.ref)
+            if term != self.term:
+                term = self.term
+                log.info("%s %s by %s", self._claim.ref, "held" if term else "lost", self._claim.identity)
                 changed()
-            self._released.wait(self._claim.renewal_seconds if held else self._claim.polling_seconds)
+            self._released.wait(self._claim.renewal_seconds if term else self._claim.polling_seconds)
 
     def _look(self, now: float) -> None:
         try:
@@ -131,9 +156,12 @@ class Lease:
     def _free(self, now: float) -> bool:
         """Say whether nobody has the Lease, or nobody but us, or nobody who still renews it."""
         spec = self._spec()
-        if spec.get("holderIdentity") in {None, "", self._claim.identity}:
+        if (holder := spec.get("holderIdentity")) == self._claim.identity:
             return True
-        return now - self._unchanged_since > (spec.get("leaseDurationSeconds") or self._claim.duration_seconds)
+        seconds = (spec.get("leaseDurationSeconds") or self._claim.duration_seconds) if holder else 0
+        if _numbers(self._claim.version) < _numbers(self._annotations().get(VERSION, "")):
+            seconds = max(seconds, OLDER_WAITS_SECONDS)
+        return now - self._unchanged_since >= seconds
 
     def _taken(self, now: float) -> bool:
         """Take it if it is free, and say whether nobody else was quicker."""
@@ -160,7 +188,16 @@ class Lease:
             }
         ref = self._claim.ref
         metadata = self._live["metadata"] if self._live else {"namespace": ref.namespace, "name": ref.name}
+        metadata = metadata | {"annotations": self._annotations() | {VERSION: self._claim.version}}
         return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata, "spec": spec}
 
     def _spec(self) -> dict[str, Any]:
         return (self._live or {}).get("spec") or {}
+
+    def _annotations(self) -> dict[str, str]:
+        return self._live["metadata"].get("annotations") or {} if self._live else {}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return what orders versions: (0, 10, 0) of 0.10.0, (0, 10) of 0.10.0rc1, () of what is none, the oldest."""
+    return tuple(map(int, takewhile(str.isdecimal, version.split("."))))

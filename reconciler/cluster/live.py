@@ -1,25 +1,36 @@
 """Objects as they are in the cluster: the apps, and what may be their children. Pure values.
 
-A pass holds thousands of them, so each is kept packed, and unpacked only where it is looked into.
+There are thousands of them, so of a child only that is kept which is looked at again and again. The rest is packed,
+and forgotten once it was looked into: its digest tells whether it has changed since.
 """
 
 import json
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple, Self
 
-from reconciler.model import Manifest, Ref
+from reconciler.cluster.nesting import nesting
+from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, Manifest, Ref
+from render import structure
+from render.errors import InvalidInput, Problem
+from render.load import MAX_DEPTH
+from render.model import Document
 from render.naming import APP_LABEL, BEAT, COMPONENT_LABEL, FLOWER
+from render.schema import Schema
 
 SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "selfLink")
 """What the API server writes into metadata whenever anything changes."""
+AUTHORS_OWN = ("name", "namespace", "labels", "annotations")
+"""What the author of an app says in its metadata."""
 REVISION = "deployment.kubernetes.io/revision"
 """What the Deployment controller counts in; it comes a moment after the Deployment."""
 
 
+TOLD = (DEPLOYMENT.name, PERSISTENT_VOLUME_CLAIM.name)
+"""Kinds whose status is reported."""
 OURS = "Reconciler"
 """The scaling engine that we are."""
 
@@ -73,18 +84,24 @@ class Live:
     controller: Controller | None
     is_terminating: bool
     generation: int
+    finalizers: tuple[str, ...]
     replicas: int | None
+    storage: str
+    """What a claim asks for."""
     status: Manifest
+    """Of the kinds whose status is read."""
     digest: bytes
     """Of what is stable of it."""
     packed: bytes
-    """What is stable of it, and its managedFields."""
+    """What is stable of it and its managedFields, until it was looked into; then nothing."""
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Self:
-        metadata, text = manifest["metadata"], text_of(stable(manifest))
-        owners = text_of(metadata.get("managedFields") or [])
-        labels = metadata.get("labels") or {}
+    def of(cls, manifest: Manifest, old: "Live | None" = None) -> Self:
+        """Return the object; of one that differs from what it was in nothing stable, only what is told."""
+        metadata, labels = manifest["metadata"], manifest["metadata"].get("labels") or {}
+        text, spec = text_of(stable(manifest)), manifest.get("spec") or {}
+        found, owners = digest(text), metadata.get("managedFields") or []
+        is_known = old is not None and old.digest == found and not old.packed
         return cls(
             ref=Ref.of(manifest),
             uid=metadata["uid"],
@@ -94,23 +111,38 @@ class Live:
             controller=_controller(metadata),
             is_terminating="deletionTimestamp" in metadata,
             generation=metadata.get("generation", 0),
-            replicas=(manifest.get("spec") or {}).get("replicas"),
-            status=manifest.get("status") or {},
-            digest=digest(text),
-            packed=zlib.compress(f"{text}\n{owners}".encode(), 1),
+            finalizers=tuple(metadata.get("finalizers") or ()),
+            replicas=spec.get("replicas"),
+            storage=((spec.get("resources") or {}).get("requests") or {}).get("storage", ""),
+            status=(manifest.get("status") or {}) if manifest["kind"] in TOLD else {},
+            digest=found,
+            packed=b"" if is_known else zlib.compress(f"{text}\n{text_of(owners)}".encode(), 1),
         )
 
     @property
     def manifest(self) -> Manifest:
-        """The object, less what changes without anybody's doing."""
+        """The object, less what changes without anybody's doing. Only of one that was not looked into yet."""
         return dict(self._unpacked(0))
 
     @property
     def managed_fields(self) -> list[Manifest]:
         return list(self._unpacked(1))
 
+    def changes_little_to(self, other: "Live") -> bool:
+        """Say whether nothing but its status differs."""
+        return (self.digest, self.is_terminating, self.uid) == (other.digest, other.is_terminating, other.uid)
+
+    @property
+    def looked_into(self) -> Self:
+        return replace(self, packed=b"")
+
     def _unpacked(self, line: int) -> Any:
         return json.loads(zlib.decompress(self.packed).splitlines()[line])
+
+    @property
+    def keys(self) -> tuple[Hashable, ...]:
+        """What it is looked up by: whose it says it is, and whose it is."""
+        return (self.ref.namespace, self.app), *([self.controller.uid] if self.controller else [])
 
 
 def _controller(metadata: Manifest) -> Controller | None:
@@ -126,6 +158,7 @@ class App:
 
     ref: Ref
     uid: str
+    resource_version: str
     generation: int
     mode: Mode
     label: str
@@ -136,12 +169,13 @@ class App:
     """Its components: the worker groups, then beat and Flower if it has them. Each is a Deployment."""
     scales: bool
     """Whether the reconciler is to scale any of its groups."""
-    status: Manifest
+    said: str
+    """Its status, as JSON."""
     text: str
     """What is stable of it, as JSON."""
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Self:
+    def of(cls, manifest: Manifest, _old: "App | None" = None) -> Self:
         metadata, spec = manifest["metadata"], _mapping(manifest.get("spec"))
         mode = spec.get("reconcile")
         mode = Mode(mode) if mode in tuple(Mode) else Mode.APPLY
@@ -150,6 +184,7 @@ class App:
         return cls(
             ref=Ref.of(manifest),
             uid=metadata["uid"],
+            resource_version=metadata.get("resourceVersion", ""),
             generation=metadata["generation"],
             mode=mode,
             label=own_label or metadata["name"],
@@ -157,13 +192,34 @@ class App:
             groups=groups,
             parts=(*groups, *(part for part in (BEAT, FLOWER) if spec.get(part) is not None)),
             scales=any(map(_is_scaled, _groups(spec.get("workers")))),
-            status=_mapping(manifest.get("status")),
+            said=text_of(_mapping(manifest.get("status"))),
             text=_text(stable(manifest)),
         )
 
     @property
+    def keys(self) -> tuple[Hashable, ...]:
+        """What it is looked up by: what its children's label says."""
+        return ((self.ref.namespace, self.label),)
+
+    @property
     def manifest(self) -> Manifest:
         return dict(json.loads(self.text))
+
+    @property
+    def status(self) -> Manifest:
+        return dict(json.loads(self.said))
+
+    def document(self, schema: Schema) -> Document:
+        """Return the app as if it had been read from a file. Raises InvalidInput for what could not be.
+
+        What the schema does not know is left out: a newer CRD may have fields with defaults.
+        """
+        if nesting(self.text) > MAX_DEPTH:
+            message = f"is nested more than {MAX_DEPTH} levels deep"
+            raise InvalidInput((Problem(str(self.ref), 0, ("spec",), message),))
+        manifest = self.manifest
+        metadata = {key: value for key, value in manifest["metadata"].items() if key in AUTHORS_OWN}
+        return Document(structure.pruned(manifest | {"metadata": metadata}, schema.structural), str(self.ref), {})
 
     @property
     def bare(self) -> Manifest:

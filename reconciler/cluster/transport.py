@@ -3,10 +3,8 @@
 A token that is refused is shown once more. Nothing else is tried again here: the next pass does that, and knows more.
 """
 
-import gzip
 import json
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +22,8 @@ UNAUTHORIZED = 401
 LONGEST_WAIT_SECONDS = 2.0
 """For a Retry-After. Longer ones are the caller's to plan with, or a SIGTERM would have to wait for them."""
 
-_HEADERS = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
+# Not packed: a network within a cluster costs less than packing on the API server, and LISTs are rare.
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": FIELD_MANAGER}
 _UNTYPED = "failed to create typed patch object"
 """How a 500 begins that is a 400: a field the server does not know (kubernetes/kubernetes#139253)."""
 
@@ -37,6 +36,7 @@ _REFUSALS: Mapping[int, type[errors.ClusterError]] = {
     403: errors.Forbidden,
     404: errors.NotFound,
     409: errors.Conflict,
+    410: errors.Expired,
     422: errors.Invalid,
     429: errors.Throttled,
 }
@@ -46,9 +46,9 @@ class Access(NamedTuple):
     """Where the API server is, and who we are to it."""
 
     server: str
-    pool: urllib3.PoolManager
+    pool: Callable[[], urllib3.PoolManager]
     authorization: Callable[[], str | None]
-    """Asked for every request: tokens are replaced while we run."""
+    """Both are asked for every request: authorities and tokens are replaced while we run."""
 
 
 class Request(NamedTuple):
@@ -85,6 +85,8 @@ class Transport:
     """Told the verb and the code of every answer, `error` if there was none."""
     silence_seconds: float = 10.0
     """The longest wait for the next piece of an answer. All of it may take three times that."""
+    write_seconds: Callable[[], float | None] = lambda: None
+    """For how long nobody else may write; after that a write must not arrive any more. None: nobody else ever does."""
 
     def send(self, request: Request) -> Any:
         """Return the answer's JSON. Raises the classes of errors.py, Halted before a write that may not be."""
@@ -103,7 +105,7 @@ class Transport:
     def stream(self, request: Request, silence_seconds: float) -> Iterator[bytes]:
         """Yield what the server sends as it comes, until it ends."""
         with self._outages(request):
-            response = self._open(request, silence_seconds, encoding="identity")
+            response = self._open(request, urllib3.Timeout(connect=CONNECT_SECONDS, read=silence_seconds))
             try:
                 self.count(request.verb, str(response.status))
                 if response.status != 200:  # noqa: PLR2004
@@ -113,11 +115,18 @@ class Transport:
                 response.close()
 
     def _answer(self, request: Request) -> Answer:
-        if request.writes and not self.may_write():
-            raise errors.Halted(f"{request}: not any more")
+        seconds = 3 * self.silence_seconds
+        if request.writes:
+            if (left := self.write_seconds()) is not None:
+                left = max(left, 1.0)
+                seconds = min(seconds, left)
+                request = request._replace(query={**request.query, "timeout": f"{int(left)}s"})  # the server's own
+            if not self.may_write():
+                raise errors.Halted(f"{request}: not any more")
         with self._outages(request):
-            deadline = time.monotonic() + 3 * self.silence_seconds
-            response = self._open(request, self.silence_seconds)
+            deadline = time.monotonic() + seconds
+            timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=self.silence_seconds, total=seconds)
+            response = self._open(request, timeout)
             try:
                 answer = _answer(response, deadline)
             except BaseException:
@@ -126,16 +135,16 @@ class Transport:
         self.count(request.verb, str(answer.code))
         return answer
 
-    def _open(self, request: Request, silence_seconds: float, encoding: str = "gzip") -> urllib3.BaseHTTPResponse:
-        headers = _HEADERS | {"Accept-Encoding": encoding, "Content-Type": request.content_type}
+    def _open(self, request: Request, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+        headers = _HEADERS | {"Content-Type": request.content_type}
         if authorization := self.access.authorization():
             headers["Authorization"] = authorization
-        return self.access.pool.request(
+        return self.access.pool().request(
             request.method,
             f"{self.access.server}{request.path}?{urlencode(request.query)}",
             headers=headers,
             body=None if request.body is None else json.dumps(request.body).encode(),
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=silence_seconds),
+            timeout=timeout,
             retries=False,
             preload_content=False,
         )
@@ -157,13 +166,13 @@ def _answer(response: urllib3.BaseHTTPResponse, deadline: float) -> Answer:
         if time.monotonic() > deadline:
             raise TimeoutError("the answer does not come to an end")
     try:
-        body = _parsed(_plain(b"".join(pieces), response.headers.get("Content-Encoding")))
-    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):
+        body = parsed(b"".join(pieces))
+    except ValueError:
         body = None
     return Answer(response.status, body, _seconds(response.headers.get("Retry-After")))
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
     """Return the JSON, with null for what is nested so deep that Python cannot read it: one such object is not all."""
     try:
         return json.loads(body)
@@ -172,16 +181,8 @@ def _parsed(body: bytes) -> Any:
 
 
 def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """Yield the body as it comes: its chunks, for which `read1` takes three times as long, or what there is."""
-    if response.headers.get("Transfer-Encoding") == "chunked":
-        yield from response.stream(_READ_BYTES, decode_content=False)
-    else:
-        yield from iter(lambda: response.read1(_READ_BYTES, decode_content=False), b"")
-
-
-def _plain(body: bytes, encoding: str | None) -> bytes:
-    """Return the body unpacked; not by urllib3, whose `read1` may take a packed body to have ended before it has."""
-    return gzip.decompress(body) if encoding == "gzip" else body
+    """Return the body as it comes; not by `stream`, which waits for all of a large piece, however slowly it comes."""
+    return iter(lambda: response.read1(_READ_BYTES), b"")
 
 
 def _refusal(request: Request, answer: Answer) -> errors.ClusterError:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from reconciler.scaling.model import Behavior, Condition, History, Policy, RateLimit, Record, Rules
+from reconciler.model import Condition
+from reconciler.scaling.model import Behavior, History, Policy, RateLimit, Record, Rules
 
 GROWTH_FACTOR = 2
 GROWTH_MINIMUM = 4

@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from reconciler.model import Condition
 from reconciler.scaling import behavior, calculator
 from reconciler.scaling.behavior import Move
 from reconciler.scaling.calculator import Failure, Proposal
 from reconciler.scaling.model import (
     Active,
     Backlog,
-    Condition,
     Decision,
     History,
     NotAsked,
@@ -46,7 +46,7 @@ def decision(policy: Policy, observation: Observation, history: History, now: da
 
 
 def _measured(case: Case) -> Decision:
-    found = calculator.proposed(case.policy, case.seen, case.now)
+    found = calculator.proposed(case.policy, case.seen, case.seen.at or case.now)
     if isinstance(found, Failure):
         return _failed(case, found)
     if case.seen.replicas == 0 and found.replicas == 0:

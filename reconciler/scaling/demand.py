@@ -1,28 +1,29 @@
-"""What waits for the groups that scale: the URLs of their brokers found, and the brokers asked. Only reads.
+"""What waits for the groups that scale, and what their pods run: every broker asked at once. Only reads.
 
-Nobody else holds a broker's URL, and no message has it.
+Nobody waits for another's broker, Secret or fault. Nobody else holds a broker's URL, and no message has it.
 """
 
 import time
 from base64 import b64decode
 from binascii import Error as NoBase64
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import NamedTuple
 
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Forbidden, NotFound
-from reconciler.model import SECRET, Manifest, Ref
-from reconciler.scaling.brokers import queues
+from reconciler.model import SECRET, Ref
+from reconciler.scaling.brokers import broker, look
 from reconciler.scaling.brokers.broker import Broker
-from reconciler.scaling.brokers.load import Load
-from reconciler.scaling.brokers.queues import Brokers, Inquiry
+from reconciler.scaling.brokers.load import Node
+from reconciler.scaling.brokers.look import Findings
+from reconciler.scaling.brokers.patience import Late, Patience, Question
 from reconciler.scaling.group import Group, GroupKey, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
-
-READERS = 8
-"""So many Secrets are read at a time."""
 
 KEPT_SECONDS = 60.0
 """For so long a Secret is kept and not read again, unless the broker could not be."""
@@ -35,13 +36,13 @@ class Crew(NamedTuple):
     group: Group
     pods: frozenset[str]
 
+    def node(self, pod: str) -> Node:
+        """Return the worker in a pod, whose name is its hostname."""
+        return str(self.group.settings.get("control_exchange", "celery")), f"{self.group.name}@{pod}"
+
 
 Running = Mapping[str, int] | Silent | NotAsked
 """Tasks by the pod that runs them; a pod that did not say is not there."""
-
-
-Urls = Mapping[tuple[str, SecretKey], str | Unreadable | NotAsked]
-"""The broker's URL by namespace and Secret, or why there is none."""
 
 
 class Demanded(NamedTuple):
@@ -52,115 +53,131 @@ class Demanded(NamedTuple):
     running: Running
 
 
+Crews = Mapping[GroupKey, Crew]
+Answered = Callable[[Mapping[GroupKey, Demanded]], None]
+
+
+class _Source(NamedTuple):
+    """A broker, and the Secret and its key that its URL is to be read from first."""
+
+    broker: Broker
+    secret: tuple[Ref, str] | None
+
+    def __str__(self) -> str:
+        return str(self.secret[0] if self.secret else self.broker)
+
+
 class Demand:
-    """The brokers, for one pass at a time."""
+    """Remembers the URLs, and which brokers were late."""
 
     def __init__(self, cluster: Cluster, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS) -> None:
-        self._cluster = cluster
-        self._timeout_seconds = timeout_seconds
-        self._kept_seconds = kept_seconds
-        self._read: dict[tuple[str, SecretKey], tuple[str, float]] = {}
+        self._cluster, self._kept_seconds = cluster, kept_seconds
+        self._patience: Patience[_Source] = Patience(timeout_seconds)
+        self._urls: dict[tuple[Ref, str] | None, tuple[str, float]] = {}
 
-    def of(self, crews: Mapping[GroupKey, Crew]) -> dict[GroupKey, Demanded]:
-        """Return what waits for each group that is scaled by its queues, and what its pods run.
+    def look(self, crews: Crews, answered: Answered) -> None:
+        """Have every broker looked at, and return at once.
+
+        `answered` is told each group once: those of a broker as soon as it has answered, or that it did not within the
+        time-out. From another thread, one call after the other; from this one only if no thread can be had.
+        """
+        try:
+            if any(crew.group.url for crew in crews.values()):
+                broker.prepare()
+            Thread(target=self._look, args=(crews, answered), daemon=True, name="looks at brokers").start()
+        except Exception as error:  # noqa: BLE001 (kombu does not fit its Redis client, there are no more threads …)
+            answered(_demanded(crews, Unreadable(f"broker: {type(error).__name__}")))
+
+    def of(self, crews: Crews) -> dict[GroupKey, Demanded]:
+        """Return the same of all groups, waited for: one time-out at most.
 
         A message counts once, wherever it is: waiting, taken and not acknowledged, or in the hands of a worker alone.
         """
-        found: dict[GroupKey, Demanded] = {}
-        brokers: dict[GroupKey, Broker] = {}
-        urls = self._urls(crews.values())
-        for key, crew in crews.items():
-            broker = _broker(crew, urls)
-            if isinstance(broker, Broker):
-                brokers[key] = broker
-            else:
-                backlog = Unreadable(broker.message) if crew.group.queues else None
-                found[key] = Demanded(backlog, broker if isinstance(broker, NotAsked) else Silent())
-        if brokers:
-            found |= self._asked(brokers, crews)
-        self._forget(crews, found)
+        found, heard = dict[GroupKey, Demanded](), SimpleQueue[Mapping[GroupKey, Demanded]]()
+        self.look(crews, heard.put)
+        while len(found) < len(crews):
+            found |= heard.get()
         return found
 
-    def _asked(self, brokers: Mapping[GroupKey, Broker], crews: Mapping[GroupKey, Crew]) -> dict[GroupKey, Demanded]:
-        counted = {key: broker for key, broker in brokers.items() if crews[key].group.queues}
-        backlogs = self._brokers.backlogs(Inquiry(key, each, crews[key].group.queues) for key, each in counted.items())
-        loads = self._brokers.running(
-            queues.Crew(key, each, crews[key].group.name, crews[key].pods, _exchange(crews[key]))
-            for key, each in brokers.items()
-            if not isinstance(backlogs.get(key), Unreadable)
-        )
-        return {key: _demanded(backlogs.get(key), loads.get(key), crews[key]) for key in brokers}
+    def _look(self, crews: Crews, answered: Answered) -> None:
+        if nameless := {key: crew for key, crew in crews.items() if crew.group.url is None}:
+            answered(_demanded(nameless, NotAsked("the app names no broker, so nobody was asked what runs")))
+        sources = self._sources({key: crew for key, crew in crews.items() if key not in nameless})
+        progress: dict[_Source, Broker | Findings] = {}
 
-    @cached_property
-    def _brokers(self) -> Brokers:
-        return Brokers(self._timeout_seconds)
+        def ask(source: _Source) -> Findings | Unreadable | NotAsked:
+            url = self._url(*source.secret) if source.secret else source.broker.url
+            if not isinstance(url, str):
+                return url
+            workers: dict[frozenset[str], set[Node]] = defaultdict(set)
+            for crew in sources[source].values():
+                workers[crew.group.queues].update(map(crew.node, crew.pods))
+            progress[source] = known = replace(source.broker, url=url)
+            return look.at(known, workers, self._patience.seconds, partial(progress.__setitem__, source))
 
-    def _urls(self, crews: Iterable[Crew]) -> Urls:
-        """Return the URL in each Secret that is named, or why there is none: all are read at once."""
-        now = time.monotonic()
-        self._read = {key: (url, at) for key, (url, at) in self._read.items() if now - at < self._kept_seconds}
-        wanted = {(crew.namespace, crew.group.url) for crew in crews if isinstance(crew.group.url, SecretKey)}
-        with ThreadPoolExecutor(READERS) as pool:
-            return dict(zip(wanted, pool.map(lambda each: self._secret(*each), wanted), strict=True))
+        def tell(source: _Source, found: Findings | Unreadable | NotAsked | Late) -> None:
+            if isinstance(found, Late):
+                known = progress.get(source, source)
+                found = known if isinstance(known, Findings) else Unreadable(f"{known}: {found.reason}")
+            if isinstance(found, Unreadable):
+                for crew in sources[source].values():
+                    self._urls.pop(_secret(crew), None)  # it may be another by now
+            answered(_demanded(sources[source], found))
 
-    def _forget(self, crews: Mapping[GroupKey, Crew], found: Mapping[GroupKey, Demanded]) -> None:
-        """Read the Secrets again of brokers that did not answer: the URL may be another by now."""
+        namespaces = {source: {crew.namespace for crew in its.values()} for source, its in sources.items()}
+        self._patience.ask({each: Question(partial(ask, each), its) for each, its in namespaces.items()}, tell)
+
+    def _sources(self, crews: Crews) -> Mapping[_Source, Crews]:
+        """Return the groups of each broker: one for all whose URL is known, one for each Secret that is to be read."""
+        oldest = time.monotonic() - self._kept_seconds
+        self._urls = {secret: read for secret, read in self._urls.copy().items() if read[1] > oldest}
+        sources: dict[_Source, dict[GroupKey, Crew]] = defaultdict(dict)
         for key, crew in crews.items():
-            if isinstance(found[key].backlog, Unreadable) and isinstance(crew.group.url, SecretKey):
-                self._read.pop((crew.namespace, crew.group.url), None)
+            secret, settings = _secret(crew), crew.group.settings
+            url, _ = self._urls.get(secret, ("" if secret else str(crew.group.url), 0))
+            found = Broker(url, settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
+            sources[_Source(found, None if url else secret)][key] = crew
+        return sources
 
-    def _secret(self, namespace: str, wanted: SecretKey) -> str | Unreadable | NotAsked:
-        """Return the URL, or why there is none. NotAsked where we may not know it."""
-        if read := self._read.get((namespace, wanted)):
-            return read[0]
-        ref = Ref(SECRET.api_version, SECRET.name, namespace, wanted.name)
+    def _url(self, secret: Ref, key: str) -> str | Unreadable | NotAsked:
+        """Return what a Secret has, or why there is nothing. NotAsked where we may not know it."""
         try:
-            found = _decoded(self._cluster.get(ref), wanted)
+            data = self._cluster.get(secret).get("data") or {}
+            # Spaces and line ends at both ends are no part of a URL.
+            url = b64decode(data[key]).decode().strip() if key in data else None
         except Forbidden:
-            return NotAsked(f"{ref} may not be read, see kustomize/components/queue-scaling")
+            return NotAsked(f"{secret} may not be read, see kustomize/components/queue-scaling")
+        except NotFound:
+            return Unreadable(f"{secret} is not there")
         except ClusterError as error:
-            missing = isinstance(error, NotFound)
-            return Unreadable(f"{ref} is not there" if missing else f"{ref} could not be read: {error}")
-        if isinstance(found, str):
-            self._read[namespace, wanted] = (found, time.monotonic())
-        return found
+            return Unreadable(f"{secret} could not be read: {error}")
+        except (NoBase64, UnicodeDecodeError):
+            return Unreadable(f"{secret} {key} is no text")
+        if not url:
+            return Unreadable(f"{secret} has no key {key}" if url is None else f"{secret} {key} is empty")
+        self._urls[secret, key] = (url, time.monotonic())
+        return url
 
 
-def _broker(crew: Crew, urls: Urls) -> Broker | Unreadable | NotAsked:
-    """Return the group's broker, why it cannot be known just now, or why it may not be."""
-    url, settings = crew.group.url, crew.group.settings
-    if url is None:
-        return NotAsked("the app names no broker, so nobody was asked what runs")
-    if isinstance(url, SecretKey):
-        read = urls[crew.namespace, url]
-        if not isinstance(read, str):
-            return read
-        url = read
-    return Broker(url, settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
+def _secret(crew: Crew) -> tuple[Ref, str] | None:
+    """Return the Secret and its key that have the URL, if it is not in the app itself."""
+    if not isinstance(crew.group.url, SecretKey):
+        return None
+    return Ref(SECRET.api_version, SECRET.name, crew.namespace, crew.group.url.name), crew.group.url.key
 
 
-def _demanded(
-    backlog: Backlog | Unreadable | None, loads: Mapping[str, Load] | Unreadable | None, crew: Crew
-) -> Demanded:
+def _demanded(crews: Crews, found: Findings | Unreadable | NotAsked) -> dict[GroupKey, Demanded]:
+    return {key: _of(crew, found) for key, crew in crews.items()}
+
+
+def _of(crew: Crew, found: Findings | Unreadable | NotAsked) -> Demanded:
     """Return what is known of a group: a pod that does not answer holds nothing, as far as is known."""
-    known = loads if isinstance(loads, Mapping) else {}
+    if not isinstance(found, Findings):
+        running = found if isinstance(found, NotAsked) else Silent()
+        return Demanded(Unreadable(found.message) if crew.group.queues else None, running)
+    backlog = found.backlogs.get(crew.group.queues)
+    loads = {pod: found.loads[crew.node(pod)] for pod in sorted(crew.pods) if crew.node(pod) in found.loads}
     if isinstance(backlog, Backlog):
-        held = sum(load.uncounted for load in known.values())
+        held = sum(load.uncounted for load in loads.values())
         backlog = backlog._replace(unacknowledged=backlog.unacknowledged + held)
-    running = {pod: load.active for pod, load in known.items()}
-    return Demanded(backlog, running if running or not crew.pods else Silent())
-
-
-def _exchange(crew: Crew) -> str:
-    return str(crew.group.settings.get("control_exchange", "celery"))
-
-
-def _decoded(secret: Manifest, wanted: SecretKey) -> str | Unreadable:
-    """Return the text under the key. Its spaces and line ends at both ends are no part of a URL."""
-    where = f"Secret/{secret['metadata']['namespace']}/{wanted.name}"
-    if wanted.key not in (secret.get("data") or {}):
-        return Unreadable(f"{where} has no key {wanted.key}")
-    try:
-        return b64decode(secret["data"][wanted.key]).decode().strip() or Unreadable(f"{where} {wanted.key} is empty")
-    except (NoBase64, UnicodeDecodeError):
-        return Unreadable(f"{where} {wanted.key} is no text")
+    return Demanded(backlog, {pod: load.active for pod, load in loads.items()} if loads or not crew.pods else Silent())

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
+from reconciler.cluster.live import App
 from reconciler.scaling.model import Policy
+from render import pipeline
 from render.children import worker
 from render.model import Component
+from render.schema import Schema
 
+ENGINE = "Reconciler"
+"""The scaling engine that we are."""
 GroupKey = tuple[str, str]
 """The UID of an app, and the name of its group."""
 
@@ -39,3 +44,10 @@ class Group(NamedTuple):
             url=SecretKey(secret["name"], secret["key"]) if secret else broker.get("url"),
             settings=group.spec.get("settings", {}),
         )
+
+
+def scaled(app: App, schema: Schema) -> tuple[Group, ...]:
+    """Return the groups of workers that are ours to scale. Raises InvalidInput with every problem."""
+    found = pipeline.app(app.document(schema), schema)
+    ours = (group for group in found.groups if group.spec.get("scaling", {}).get("engine") == ENGINE)
+    return tuple(Group.of(group, found.spec.get("broker", {})) for group in ours)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Self
 
+from reconciler.model import Condition
 from render import quantity
 
 MAX_INT32 = 2**31 - 1
@@ -224,6 +225,8 @@ class Observation:
     backlog: Backlog | Unreadable | None = None
     """None: it was not read."""
     active: Active | Silent | NotAsked = field(default=NotAsked())
+    at: datetime | None = None
+    """When, by the clock of the pods' own times; None: as it is decided."""
 
 
 class Record(NamedTuple):
@@ -246,13 +249,6 @@ class History:
     """Since when Celery does not answer while fewer pods would do."""
     scaled_to_zero: bool = False
     """The last pod was taken by us, not by hand. Nobody else knows after a restart, unless it is remembered for us."""
-
-
-class Condition(NamedTuple):
-    type: Literal["ScalingActive", "ScalingLimited", "AbleToScale"]
-    status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,15 @@ class Seen(NamedTuple):
 
     ref: Ref
     uid: str
+    resource_version: str
     deployment: str
     deletion_cost: int
     pod: Pod
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """What it is looked up by: its Deployment."""
+        return ((self.ref.namespace, self.deployment),)
 
 
 class Measured(NamedTuple):
@@ -37,7 +43,7 @@ class Measured(NamedTuple):
     """By resource."""
 
 
-def seen(manifest: Manifest) -> Seen | None:
+def seen(manifest: Manifest, _old: Seen | None = None) -> Seen | None:
     """Return the pod; None for one that no Deployment has: labels alone make nobody a member."""
     if not (deployment := _deployment(manifest["metadata"])):
         return None
@@ -52,7 +58,8 @@ def seen(manifest: Manifest) -> Seen | None:
         started_at=_time(status.get("startTime")),
         requests=_requests(manifest),
     )
-    return Seen(Ref.of(manifest), metadata["uid"], deployment, _cost(metadata), pod)
+    version = metadata.get("resourceVersion", "")
+    return Seen(Ref.of(manifest), metadata["uid"], version, deployment, _cost(metadata), pod)
 
 
 def measured(manifest: Manifest) -> Measured:

@@ -1,9 +1,8 @@
-"""What wakes the loop before its time, and what stops it."""
+"""What wakes who takes from the queue, and what stops it."""
 
 import contextlib
 import queue
 import signal
-import time
 from types import FrameType
 
 
@@ -21,21 +20,12 @@ class Bell:
         self.stopped = True
         self.ring()
 
-    def quiet(self) -> None:
-        """Forget what rang: what comes next sees it anyway."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._rung.get_nowait()
-
     def wait(self, seconds: float) -> None:
-        """Return when the bell rings, or after so long."""
+        """Return when the bell rings, or after so long; what has rung until then is one ring."""
         with contextlib.suppress(queue.Empty):
             self._rung.get(timeout=max(seconds, 0.0))
-
-    def rest_until(self, moment: float) -> None:
-        """Return at this moment of the monotonic clock, whatever rings, or when stopped."""
-        while not self.stopped and (left := moment - time.monotonic()) > 0:
-            self.wait(left)
+            while True:
+                self._rung.get_nowait()
 
     def stop_on_signals(self) -> None:
         """Stop on SIGTERM and Ctrl-C; a second one ends the process at once."""

@@ -14,35 +14,33 @@ CLIENT_SECONDS = 30.0
 
 
 class Health:
-    """When something last went well. A process is healthy while it turns, ready while the API server answers it."""
+    """When things last went well. A process is healthy while all its threads turn, ready while it is answered."""
 
     def __init__(self, clock: Callable[[], float], patience_seconds: float) -> None:
         self._clock = clock
         self._patience_seconds = patience_seconds
-        self._turned_at = clock()
-        self._answered_at: float | None = None
+        self._turned_at: dict[str, float] = {}
+        self._answered_at = float("-inf")
 
-    def turned(self) -> None:
-        """Note that the loop goes on."""
-        self._turned_at = self._clock()
+    def turned(self, thread: str) -> None:
+        """Note that a thread goes on."""
+        self._turned_at[thread] = self._clock()
 
-    def answered(self, verb: str, code: str, *, in_pass: bool = True) -> None:
-        """Note an answer of the API server. It is at work even when it refuses, unless it does not know us.
-
-        A pass that gets answers is not stuck, however long it takes. Watches and the Lease get theirs all the same.
-        """
+    def answered(self, code: str) -> None:
+        """Note an answer of the API server: it is at work even when it refuses, unless it does not know us."""
         if code.isdecimal() and int(code) < 500 and code not in {"401", "403"}:  # noqa: PLR2004
             self._answered_at = self._clock()
-            if in_pass and verb != "watch":
-                self.turned()
 
     @property
     def healthy(self) -> bool:
-        return self._clock() - self._turned_at < self._patience_seconds
+        return all(self._is_recent(at) for at in list(self._turned_at.values()))
 
     @property
     def ready(self) -> bool:
-        return self._answered_at is not None and self._clock() - self._answered_at < self._patience_seconds
+        return self._is_recent(self._answered_at)
+
+    def _is_recent(self, at: float) -> bool:
+        return self._clock() - at < self._patience_seconds
 
 
 class _Server(ThreadingHTTPServer):

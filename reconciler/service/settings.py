@@ -4,14 +4,15 @@ import os
 import socket
 import uuid
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from reconciler.cluster import client, errors
 from reconciler.cluster.lease import Claim
 from reconciler.cluster.transport import Access
-from reconciler.model import Options
-from reconciler.service.loop import Rhythm
 
+WATCHED_SECONDS, UNWATCHED_SECONDS = 300.0, 10.0
+"""How often everything is listed, with watches and without."""
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -28,10 +29,11 @@ class Settings:
     broker_timeout: float
     log_format: str
     log_level: str
-    interval: float = 0.0
+    interval_seconds: float | None = None
     once: bool = True
     dry_run: bool = True
     concurrency: int = 8
+    rollouts: int = 5
     watch: bool = False
     leader_elect: bool = False
     lease_namespace: str | None = None
@@ -45,12 +47,15 @@ class Settings:
         return " ".join(f"{name}={value}" for name, value in asdict(self).items() if value)
 
     @property
-    def options(self) -> Options:
-        return Options(self.namespace, self.selector, self.dry_run, self.concurrency)
+    def interval(self) -> float:
+        """Seconds from a LIST of everything to the next."""
+        return self.interval_seconds or (WATCHED_SECONDS if self.watch else UNWATCHED_SECONDS)
 
     @property
-    def rhythm(self) -> Rhythm:
-        return Rhythm(self.interval, self.once)
+    def installation(self) -> str:
+        """Return what tells this reconciler and its other replicas from those of another installation."""
+        claim = self.claim()
+        return f"{claim.namespace}/{claim.name}" if claim else socket.gethostname()
 
     def access(self) -> Access:
         """Return that of a kubeconfig named, the pod's own, or that of ~/.kube/config. Raises NoCluster."""
@@ -68,4 +73,4 @@ class Settings:
         if not (namespace := self.lease_namespace or (own.read_text().strip() if own.is_file() else "")):
             raise errors.NoCluster("--leader-elect outside of a pod needs --lease-namespace")
         identity = self.identity or f"{socket.gethostname()}_{uuid.uuid4()}"
-        return Claim(namespace, self.lease_name, identity, self.lease_duration)
+        return Claim(namespace, self.lease_name, identity, version("celery-render"), self.lease_duration)

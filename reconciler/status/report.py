@@ -1,38 +1,38 @@
-"""What is said about an app: its status, and Events when something changed. What was observed, not what was asked for.
+"""What an app's status says: what was observed, not what was asked for. Pure.
 
 Ready, Reconciling and Stalled are as kstatus reads them, so that `kubectl wait`, Flux and Argo CD understand them:
 https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler.apply.verdict import Verdict
 from reconciler.cluster.live import App, Live, Mode
-from reconciler.model import (
-    CHILD_KINDS,
-    DEPLOYMENT,
-    EVENT,
-    FIELD_MANAGER,
-    PERSISTENT_VOLUME_CLAIM,
-    Manifest,
-    Outcome,
-    StepResult,
-)
-from reconciler.scaling.model import Decision
+from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, Condition, Manifest, Scaling, Verdict
 from reconciler.status.rollout import Rollout
-from reconciler.work import Work
 
 LONGEST_MESSAGE = 32_768  # characters
-LONGEST_NOTE = 1024  # bytes
 CONDITIONS = ("Ready", "Reconciling", "Stalled")
 SCALING_CONDITIONS = {"ScalingActive": "False", "ScalingLimited": "True"}
 """Of an app with several groups: the status that one of them is enough for."""
-OURS = (*CONDITIONS, *SCALING_CONDITIONS)
-WRITTEN = (Outcome.CREATED, Outcome.CONFIGURED, Outcome.DELETED)
+CONTRADICTED = "Contradicted"
+OURS = (*CONDITIONS, *SCALING_CONDITIONS, CONTRADICTED)
 
-_RANK = {kind.name: rank for rank, kind in enumerate(CHILD_KINDS)}
+
+class Account(NamedTuple):
+    """All that a status tells of."""
+
+    app: App
+    lives: tuple[Live, ...]
+    """Its children as they are."""
+    verdict: Verdict | None = None
+    scaling: Mapping[str, Scaling] = {}
+    """By group."""
+    contradictions: tuple[str, ...] = ()
+    """What somebody else changes again and again."""
+    reconciler: str = ""
+    """Which installation says so."""
 
 
 class State(NamedTuple):
@@ -45,32 +45,29 @@ class State(NamedTuple):
     message: str
 
 
-class Happened(NamedTuple):
-    """What an Event tells."""
-
-    type: str
-    reason: str
-    note: str
-
-
 READY = ("True", "False", "False")
 UNDER_WAY = ("False", "True", "False")
 UNCERTAIN = ("Unknown", "True", "False")
 STALLED = ("False", "False", "True")
 
 
-def status(work: Work, lives: Iterable[Live], now: datetime) -> Manifest:
-    """Return the app's status, given its children as they are."""
-    app = work.app
-    lives = sorted(lives, key=lambda live: (_RANK[live.ref.kind], live.ref.name))
+def status(account: Account, now: datetime) -> Manifest:
+    """Return the app's status."""
+    app = account.app
+    lives = sorted(account.lives, key=lambda live: (RANK[live.ref.kind], live.ref.name))
     rollouts = {live.component: Rollout.of(live) for live in lives if live.ref.kind == DEPLOYMENT.name}
     groups = [rollouts[name] for name in app.groups if name in rollouts]
-    conditions = _conditions(app, _state(app, rollouts, work.known.verdict), now)
+    conditions = (
+        *_conditions(_state(app, rollouts, account.verdict)),
+        *_scaling_conditions(account),
+        *_contradictions(account),
+    )
     found: Manifest = {
         "observedGeneration": app.generation,
-        "conditions": [*conditions, *_scaling_conditions(work, now)],
+        "reconciler": account.reconciler,
+        "conditions": [_condition(app, each, now) for each in conditions],
         "workersReady": f"{sum(group.ready for group in groups)}/{sum(group.desired for group in groups)}",
-        "workers": [_group(name, rollouts.get(name), work.decisions.get(name)) for name in app.groups],
+        "workers": [_group(name, rollouts.get(name), account.scaling.get(name)) for name in app.groups],
         "children": [_child(live) for live in lives],
     }
     singles = app.parts[len(app.groups) :]
@@ -80,30 +77,6 @@ def status(work: Work, lives: Iterable[Live], now: datetime) -> Manifest:
 def is_news(app: App, status: Manifest) -> bool:
     """Say whether the status is another than the app has."""
     return _comparable(app.status) != _comparable(status)
-
-
-def events(app: App, status: Manifest, results: Iterable[StepResult], now: datetime) -> Iterator[Manifest]:
-    """Yield an Event for what was written, and one when the app became ready or something began to hold it back."""
-    for number, happened in enumerate(_happened(app, status, results)):
-        yield _event(app, happened, now, number)
-
-
-def _happened(app: App, status: Manifest, results: Iterable[StepResult]) -> Iterator[Happened]:
-    results = tuple(results)
-    for scaled in (result for result in results if result.outcome is Outcome.SCALED):
-        [change] = scaled.changes
-        note = f"{scaled.ref.kind} {scaled.ref.name} from {change.before} to {change.after}: {scaled.message}"
-        yield Happened("Normal", "Scaled", note)
-    if written := [result for result in results if result.outcome in WRITTEN]:
-        note = ", ".join(f"{each.outcome} {each.ref.kind} {each.ref.name}" for each in written)
-        yield Happened("Normal", "Applied", note)
-    old, new = _by_type(app.status), _by_type(status)
-    if all(old.get("Ready", {}).get(key) == new["Ready"][key] for key in ("status", "reason")):
-        return
-    if new["Ready"]["status"] == "True":
-        yield Happened("Normal", "Ready", new["Ready"]["message"])
-    elif new["Stalled"]["status"] == "True" or new["Ready"]["status"] == "Unknown":
-        yield Happened("Warning", new["Ready"]["reason"], new["Ready"]["message"])
 
 
 def _state(app: App, rollouts: Mapping[str, Rollout], verdict: Verdict | None) -> State:
@@ -121,38 +94,45 @@ def _state(app: App, rollouts: Mapping[str, Rollout], verdict: Verdict | None) -
     return State(*READY, "AllReady", f"{pods} of {pods} pods ready")
 
 
-def _conditions(app: App, state: State, now: datetime) -> list[Manifest]:
+def _conditions(state: State) -> Iterator[Condition]:
     statuses = zip(CONDITIONS, (state.ready, state.reconciling, state.stalled), strict=True)
-    return [_condition(app, (kind, status, state.reason, state.message), now) for kind, status in statuses]
+    return (Condition(kind, status, state.reason, state.message) for kind, status in statuses)
 
 
-def _scaling_conditions(work: Work, now: datetime) -> Iterator[Manifest]:
+def _scaling_conditions(account: Account) -> Iterator[Condition]:
     """Yield a condition for all groups together: what holds one of them back holds back the app."""
     for kind, telling in SCALING_CONDITIONS.items():
         found = [
             (name, each)
-            for name, decision in work.decisions.items()
-            for each in decision.conditions
+            for name, scaling in account.scaling.items()
+            for each in scaling.conditions
             if each.type == kind
         ]
         if not found:
-            if old := _by_type(work.app.status).get(kind) if work.decisions else None:
-                yield old
+            if account.scaling and (old := by_type(account.app.status).get(kind)):
+                yield Condition(kind, old["status"], old["reason"], old["message"])
             continue
         telltale = [(name, each) for name, each in found if each.status == telling] or found
         message = "; ".join(f"{name}: {each.message}" for name, each in telltale)
-        yield _condition(work.app, telltale[0][1]._replace(message=message), now)
+        yield telltale[0][1]._replace(message=message)
 
 
-def _condition(app: App, condition: tuple[str, str, str, str], now: datetime) -> Manifest:
-    kind, status, reason, message = condition
-    old = _by_type(app.status).get(kind, {})
-    since = old["lastTransitionTime"] if old.get("status") == status else f"{now:%Y-%m-%dT%H:%M:%SZ}"
+def _contradictions(account: Account) -> Iterator[Condition]:
+    """Yield who else writes what we write; once there was somebody, also that there is nobody any more."""
+    if account.contradictions:
+        yield Condition(CONTRADICTED, "True", "SetBackAgain", "; ".join(account.contradictions))
+    elif CONTRADICTED in by_type(account.app.status):
+        yield Condition(CONTRADICTED, "False", "NobodyElse", "nobody else changes what is written here")
+
+
+def _condition(app: App, condition: Condition, now: datetime) -> Manifest:
+    old = by_type(app.status).get(condition.type, {})
+    since = old["lastTransitionTime"] if old.get("status") == condition.status else f"{now:%Y-%m-%dT%H:%M:%SZ}"
     return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message[:LONGEST_MESSAGE],
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message[:LONGEST_MESSAGE],
         "observedGeneration": app.generation,
         "lastTransitionTime": since,
     }
@@ -161,19 +141,22 @@ def _condition(app: App, condition: tuple[str, str, str, str], now: datetime) ->
 def _comparable(status: Manifest) -> Manifest:
     """Return what is ours of a status; the order of lists that have a key is the server's."""
     by_name = {group["name"]: group for group in status.get("workers", ())}
-    ours = {key: status.get(key) for key in ("observedGeneration", "workersReady", "beat", "flower", "children")}
-    return ours | {"workers": by_name, "conditions": _by_type(status)}
+    ours = {
+        key: status.get(key)
+        for key in ("observedGeneration", "reconciler", "workersReady", "beat", "flower", "children")
+    }
+    return ours | {"workers": by_name, "conditions": by_type(status)}
 
 
-def _by_type(status: Manifest) -> dict[str, Manifest]:
+def by_type(status: Manifest) -> dict[str, Manifest]:
     return {each["type"]: each for each in status.get("conditions", ()) if each["type"] in OURS}
 
 
-def _group(name: str, rollout: Rollout | None, decision: Decision | None) -> Manifest:
+def _group(name: str, rollout: Rollout | None, scaling: Scaling | None) -> Manifest:
     if rollout is None:
         return {"name": name, "reason": "there is no Deployment"}
     counts = {"replicas": rollout.replicas, "readyReplicas": rollout.ready, "desiredReplicas": rollout.desired}
-    reason = rollout.missing or (decision.message if decision else "")
+    reason = rollout.missing or (scaling.message if scaling else "")
     return {"name": name, **counts} | ({"reason": reason} if reason else {})
 
 
@@ -189,22 +172,3 @@ def _is_whole(live: Live) -> bool:
         case PERSISTENT_VOLUME_CLAIM.name:
             return bool(live.status.get("phase") == "Bound")
     return True
-
-
-def _event(app: App, happened: Happened, now: datetime, number: int) -> Manifest:
-    """Return what happened as an Event. Those of one pass have the same moment: they are numbered."""
-    namespace, name = app.ref.namespace, app.ref.name
-    regarding = {"apiVersion": app.ref.api_version, "kind": app.ref.kind, "namespace": namespace, "name": name}
-    return {
-        "apiVersion": EVENT.api_version,
-        "kind": EVENT.name,
-        "metadata": {"namespace": namespace, "name": f"{name}.{now.timestamp():.6f}.{number}"},
-        "eventTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
-        "type": happened.type,
-        "reason": happened.reason,
-        "action": "Reconcile",
-        "note": happened.note.encode()[:LONGEST_NOTE].decode(errors="ignore"),
-        "regarding": regarding | {"uid": app.uid},
-        "reportingController": FIELD_MANAGER,
-        "reportingInstance": FIELD_MANAGER,
-    }

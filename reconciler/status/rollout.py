@@ -4,6 +4,9 @@ from typing import NamedTuple, Self
 
 from reconciler.cluster.live import Live
 
+SETTLED = ("ProgressDeadlineExceeded", "NewReplicaSetAvailable")
+"""How the condition Progressing says that a rollout has ended; pods that fail later do not begin it again."""
+
 
 class Rollout(NamedTuple):
     """The pods of one Deployment."""
@@ -16,6 +19,8 @@ class Rollout(NamedTuple):
     """What is missing; empty once every pod is of the newest template and ready."""
     is_stuck: bool
     """It has made no progress for as long as the Deployment grants it."""
+    is_rolling: bool
+    """Pods of a new template are on their way; it may well be that they never come, but that is not known yet."""
 
     @classmethod
     def of(cls, live: Live) -> Self:
@@ -32,6 +37,9 @@ class Rollout(NamedTuple):
             ready=status.get("readyReplicas", 0),
             missing=missing,
             is_stuck=bool(missing) and progress.get("reason") == "ProgressDeadlineExceeded",
+            is_rolling=not live.is_terminating
+            and (status.get("observedGeneration", 0) < live.generation or bool(missing))
+            and not (progress.get("reason") in SETTLED and status.get("observedGeneration", 0) >= live.generation),
         )
 
     @property

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.model import AppResult, Change, Manifest, PassResult
+from reconciler.model import AppResult, Change, Manifest
 from render import emit
 
 _HEAD = ("NAMESPACE", "APP", "COMPONENT", "READY", "WHY")
@@ -17,9 +17,9 @@ def table(apps: Iterable[Manifest]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def changes(result: PassResult) -> Iterator[str]:
+def changes(apps: Iterable[AppResult]) -> Iterator[str]:
     """Yield a line for each child that would change, and below it each field: before, then after."""
-    return (line for app in result.apps for line in _lines(app))
+    return (line for app in apps for line in _lines(app))
 
 
 def _rows(app: Manifest) -> Iterator[tuple[str, ...]]:

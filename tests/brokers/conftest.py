@@ -12,8 +12,11 @@ from celery import Celery
 from celery_versions import OWN, celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
 from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
+from reconciler.scaling.brokers import look
 from reconciler.scaling.brokers.broker import Broker
-from reconciler.scaling.brokers.queues import Brokers, Crew, Inquiry
+from reconciler.scaling.demand import Crew
+from reconciler.scaling.group import Group
+from reconciler.scaling.model import Unreadable
 
 APP = """
 import json, os, pathlib, sys, time
@@ -94,30 +97,43 @@ def url(request):
 
 
 @pytest.fixture
-def brokers():
-    return Brokers(timeout_seconds=10)
+def seen():
+    """Return a function that looks at a broker: for groups that are scaled by these queues, and their workers."""
+    return lambda broker, workers: look.at(broker, workers, 10, lambda _: None)
 
 
 @pytest.fixture
-def backlog(brokers):
+def backlog(seen):
     """Return a function that reads the backlog of one group."""
 
     def read(url, *queues, options=None, tls=None):
-        inquiry = Inquiry("group", Broker(url, options or {}, tls), frozenset(queues or ["celery"]))
-        return brokers.backlogs([inquiry])["group"]
+        queues = frozenset(queues or ["celery"])
+        found = seen(Broker(url, options or {}, tls), {queues: []})
+        return found if isinstance(found, Unreadable) else found.backlogs[queues]
 
     return read
 
 
 @pytest.fixture
-def running(brokers):
+def running(seen):
     """Return a function that asks the pods of the group mail what they have in hand."""
 
     def ask(url, *pods, options=None, exchange="celery"):
-        crew = Crew("crew", Broker(url, options or {}), "mail", frozenset(pods or ["mail-1"]), exchange)
-        return brokers.running([crew])["crew"]
+        workers = {(exchange, f"mail@{pod}"): pod for pod in pods or ["mail-1"]}
+        found = seen(Broker(url, options or {}), {frozenset(): list(workers)})
+        return {workers[node]: load for node, load in found.loads.items()}
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def crew():
+    """Return a function: the group mail of an app with this broker, scaled by these queues, and its pods."""
+
+    def crew(url, *queues, pods=(), namespace="shop", **settings):
+        return Crew(namespace, Group("mail", None, frozenset(queues), url, settings), frozenset(pods))
+
+    return crew
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from kombu import Connection
 
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Load
-from reconciler.scaling.brokers.queues import Brokers, Crew
+from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.model import Unreadable
 
 
@@ -23,20 +23,26 @@ def test_each_pod_tells_its_own(url, publish, worker, running, until, tmp_path):
     until(lambda: running(url, "mail-2") == {"mail-2": Load(0, 0)}, "its end")
 
 
-def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, brokers, until):
-    one, other = Broker(on_redis), Broker(on_rabbitmq)
+def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, seen, until):
     worker(on_redis, node="mail@pod")
     worker(on_rabbitmq, node="web@pod")
-    pods = frozenset({"pod"})
-    crews = [Crew((each, group), each, group, pods) for each in (one, other) for group in ("mail", "web")]
-    crews.append(Crew("empty", one, "mail", frozenset()))
-    expected = {
-        (one, "mail"): {"pod": Load(0, 0)},
-        (one, "web"): {},
-        (other, "mail"): {},
-        (other, "web"): {"pod": Load(0, 0)},
+    mail, web = nodes = [("celery", "mail@pod"), ("celery", "web@pod")]
+    for url, node in ((on_redis, mail), (on_rabbitmq, web)):
+        one = Broker(url)
+        until(lambda one=one, node=node: seen(one, {frozenset(): nodes}).loads == {node: Load(0, 0)}, "its own worker")
+
+
+def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, until):
+    """They have other options, as two apps may."""
+    for pod in ("one", "two"):
+        worker(on_redis, node=f"mail@{pod}")
+    crews = {
+        pod: crew(on_redis, pods=[pod], broker_transport_options={"visibility_timeout": seconds})
+        for pod, seconds in (("one", 3600), ("two", 7200))
     }
-    until(lambda: brokers.running(crews) == expected | {"empty": {}}, "both workers")
+    demand, expected = Demand(None, timeout_seconds=10), {pod: Demanded(None, {pod: 0}) for pod in crews}
+    until(lambda: demand.of(crews) == expected, "both workers")
+    assert [demand.of(crews) for _ in range(10)] == [expected] * 10
 
 
 def test_a_control_exchange_of_another_name(url, worker, running, until):
@@ -59,9 +65,9 @@ def test_an_answer_in_pickle_is_none(on_redis, worker, running, until):
     assert running(on_redis, "json", "pickle") == {"json": Load(0, 0)}
 
 
-def test_a_broker_that_fails_is_told_as_such():
+def test_a_broker_that_fails_is_told_as_such(seen):
     url = f"redis://:hunter2@{servers.HERE}:{servers.free_ports(1)[0]}/0"
-    found = Brokers().running([Crew("mail", Broker(url), "mail", frozenset({"mail-1"}))])["mail"]
+    found = seen(Broker(url), {frozenset(): [("celery", "mail@mail-1")]})
     assert isinstance(found, Unreadable)
     assert "hunter2" not in found.message
 

@@ -1,7 +1,6 @@
 """What is said of a broker that cannot be read: helpful words, never a number, never a secret."""
 
 import gc
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -13,11 +12,10 @@ from kombu import Connection
 
 from reconciler.scaling.brokers.backlog import is_absent
 from reconciler.scaling.brokers.broker import Broker
-from reconciler.scaling.brokers.queues import Brokers, Inquiry
+from reconciler.scaling.demand import Demand
 from reconciler.scaling.model import Backlog, Unreadable
 
 PATIENT = 3
-CELERY = frozenset({"celery"})
 SECRET = "hunter2/se#cret"
 USER = f"shop:{quote(SECRET, safe='')}@"
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
@@ -64,7 +62,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("scheme", "kind", "words"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_told_in_words(scheme, kind, words):
+def test_a_fault_is_told_in_words(scheme, kind, words, read):
     with ExitStack() as stack:
         port = server(stack, kind)
         url = f"{scheme}://{USER}{servers.HERE}:{port}/0"
@@ -88,7 +86,7 @@ def _no_garbage_collection():
 
 @pytest.mark.usefixtures("_no_garbage_collection")
 @pytest.mark.parametrize("url", ["redis://HERE", "redis://HERE;redis://HERE", "sentinel://HERE"])
-def test_who_refuses_costs_no_descriptor(url):
+def test_who_refuses_costs_no_descriptor(url, read):
     url = url.replace("HERE", f"{servers.HERE}:{servers.free_ports(1)[0]}/0")
     before = descriptors()
     assert isinstance(read(url, {"master_name": "shop"}), Unreadable)
@@ -96,18 +94,18 @@ def test_who_refuses_costs_no_descriptor(url):
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
-def test_a_name_that_nobody_knows(scheme):
+def test_a_name_that_nobody_knows(scheme, read):
     found = read(f"{scheme}://{USER}no-such-host.invalid/0")
     assert found.message.startswith(f"{scheme}://no-such-host.invalid/0: ")
     assert "not known" in found.message or "resolution" in found.message
 
 
-def test_a_web_server_is_no_rabbitmq():
+def test_a_web_server_is_no_rabbitmq(read):
     with servers.listening(HTTP) as port:
         assert isinstance(read(f"amqp://{USER}{servers.HERE}:{port}/0"), Unreadable)
 
 
-def test_a_wrong_password(redis, on_rabbitmq):
+def test_a_wrong_password(redis, on_rabbitmq, read):
     redis.command += ["--requirepass", "right"]
     redis.start()
     found = read(redis.url.replace("//", f"//:{quote(SECRET, safe='')}@"))
@@ -120,7 +118,7 @@ def test_a_wrong_password(redis, on_rabbitmq):
     )
 
 
-def test_a_virtual_host_that_is_not_there(on_rabbitmq, on_redis):
+def test_a_virtual_host_that_is_not_there(on_rabbitmq, on_redis, read):
     url, _, _ = on_rabbitmq.rpartition("/")
     found = read(f"{url}/absent")
     assert "NOT_ALLOWED" in found.message
@@ -133,43 +131,41 @@ def test_a_virtual_host_that_is_not_there(on_rabbitmq, on_redis):
 
 WRONGTYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 LOCKED = "Queue.declare: (405) RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mail' in vhost "
-OTHERS = {"a": frozenset("a"), "z": frozenset("z"), "both": frozenset("az")}
+GROUPS = {"a": ["a"], "z": ["z"], "both": ["a", "z"], "mail": ["mail"], "all": ["a", "mail", "z"]}
 
 
-def only_mail_is_unreadable(url, words):
+def only_mail_is_unreadable(crew, url, words):
     """Say whether groups that have nothing to do with the queue mail are counted, and the others are told why not."""
-    broker = Broker(url)
-    groups = OTHERS | {"mail": frozenset({"mail"}), "all": frozenset({"a", "mail", "z"})}
-    found = Brokers(timeout_seconds=PATIENT).backlogs(Inquiry(key, broker, each) for key, each in groups.items())
-    message = f"{broker}: queue mail: {words}"
+    found = backlogs({key: crew(url, *queues) for key, queues in GROUPS.items()})
+    message = f"{Broker(url)}: queue mail: {words}"
     assert found.pop("mail").message.startswith(message)
     assert found.pop("all").message.startswith(message)
     return found == {"a": Backlog(1, 0), "z": Backlog(2, 0), "both": Backlog(3, 0)}
 
 
-def test_a_key_that_is_no_list_costs_its_own_groups_only(on_redis, publish):
+def test_a_key_that_is_no_list_costs_its_own_groups_only(on_redis, publish, crew):
     publish(on_redis, 1, queue="a")
     publish(on_redis, 2, queue="z")
     with Connection(on_redis) as connection:
         connection.default_channel.client.set("mail", "mine")
-        assert only_mail_is_unreadable(on_redis, WRONGTYPE)
+        assert only_mail_is_unreadable(crew, on_redis, WRONGTYPE)
 
 
-def test_a_queue_of_another_connection_costs_its_own_groups_only(on_rabbitmq, publish):
+def test_a_queue_of_another_connection_costs_its_own_groups_only(on_rabbitmq, publish, crew):
     publish(on_rabbitmq, 1, queue="a")
     publish(on_rabbitmq, 2, queue="z")
     with Connection(on_rabbitmq) as connection:
         connection.channel().queue_declare("mail", exclusive=True)
-        assert only_mail_is_unreadable(on_rabbitmq, LOCKED)
+        assert only_mail_is_unreadable(crew, on_rabbitmq, LOCKED)
 
 
-def test_an_index_that_is_not_kombu_s(on_redis):
+def test_an_index_that_is_not_kombu_s(on_redis, read):
     with Connection(on_redis) as connection:
         connection.default_channel.client.set("unacked_index", "mine")
     assert read(on_redis) == Unreadable(f"{Broker(on_redis)}: {WRONGTYPE}")
 
 
-def test_a_hash_that_is_not_kombu_s(on_redis):
+def test_a_hash_that_is_not_kombu_s(on_redis, read):
     with Connection(on_redis) as connection:
         client = connection.default_channel.client
         client.hset("unacked", "1", "mine")
@@ -199,11 +195,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("url", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_url_of_another_kind_is_refused(url, message):
+def test_a_url_of_another_kind_is_refused(url, message, read):
     assert read(url) == Unreadable(message)
 
 
-def test_options_that_kombu_would_call_are_left_out(on_redis):
+def test_options_that_kombu_would_call_are_left_out(on_redis, read):
     assert read(on_redis, {"queue_order_strategy": "os:abort", "credential_provider": "os:abort"}) == Backlog(0, 0)
     tls = {"credential_provider": "os:abort", "socket_timeout": 3600}
     assert isinstance(read(on_redis.replace("redis:", "rediss:"), tls=tls), Unreadable)
@@ -216,7 +212,7 @@ def test_a_broker_shows_no_secret():
 
 
 @pytest.mark.parametrize("words", ["sentinel_kwargs", "tls"])
-def test_the_passwords_beside_the_url_are_secret_too(words):
+def test_the_passwords_beside_the_url_are_secret_too(words, read):
     with servers.listening(ECHO) as port:
         address = f"redis://{servers.HERE}:{port}/0"
         options = {"sentinel_kwargs": {"password": SECRET}} if words == "sentinel_kwargs" else {}
@@ -224,31 +220,26 @@ def test_the_passwords_beside_the_url_are_secret_too(words):
         assert "hunter2" not in read(address, options, tls).message
 
 
-def test_with_a_password_of_two_letters_nothing_is_quoted():
+def test_with_a_password_of_two_letters_nothing_is_quoted(read):
     with servers.listening(b"-ERR no\r\n") as port:
         assert read(f"redis://:no@{servers.HERE}:{port}/0").message.endswith(": ResponseError")
 
 
-def test_those_that_hang_cost_nobody_an_answer(on_redis, until):
-    with servers.listening() as silent:
-        hosts = [
-            f"{scheme}://{USER}{servers.HERE}:{silent}/{number}" for scheme in ("redis", "amqp") for number in range(9)
-        ]
-        alive = Inquiry("alive", Broker(on_redis), CELERY)
-        inquiries = [*(Inquiry(host, Broker(host), CELERY) for host in hosts), alive]
-        found = Brokers(timeout_seconds=PATIENT, at_once=4).backlogs(inquiries)
-        assert found.pop("alive") == Backlog(0, 0)
-        assert all(isinstance(answer, Unreadable) for answer in found.values())
-    until(
-        lambda: not any(thread.name.startswith("asks") for thread in threading.enumerate()), "the end of every thread"
-    )
+@pytest.fixture
+def read(crew):
+    """Return a function that reads the backlog of one group, as the reconciler does."""
+
+    def read(url, options=None, tls=None):
+        one = crew(url, "celery", broker_transport_options=options or {}, broker_use_ssl=tls)
+        found = backlogs({"group": one})["group"]
+        assert "hunter2" not in unquote(str(found))
+        return found
+
+    return read
 
 
-def read(url, options=None, tls=None):
-    inquiry = Inquiry("group", Broker(url, options or {}, tls), CELERY)
-    found = Brokers(timeout_seconds=PATIENT).backlogs([inquiry])["group"]
-    assert "hunter2" not in unquote(str(found))
-    return found
+def backlogs(crews):
+    return {key: demanded.backlog for key, demanded in Demand(None, timeout_seconds=PATIENT).of(crews).items()}
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def without_nodes(
         plane = ControlPlane(cluster, ports, stack)
         plane.start("etcd", parts.etcd(ports))
         plane.start("kube-apiserver", parts.kube_apiserver(ports, nodes))
-        plane.wait_until(lambda: _is_up(cluster))
+        plane.wait_until(lambda: is_up(cluster))
         plane.start("kube-controller-manager", parts.kube_controller_manager(nodes))
         plane.start("kube-scheduler", parts.kube_scheduler())
         plane.start("metrics-server", parts.metrics_server(ports, nodes, metric_resolution_seconds))
@@ -140,7 +140,7 @@ def _started(folder: Path, name: str, command: list[str]) -> Iterator[Part]:
             process.kill()
 
 
-def _is_up(cluster: Cluster) -> bool:
+def is_up(cluster: Cluster) -> bool:
     try:
         # The API server listens long before it answers; a request that waited for it would miss that etcd has failed.
         return replace(cluster, timeout_seconds=0.5).request("GET", "/readyz").status == 200

@@ -6,7 +6,6 @@ from pathlib import Path
 import yaml
 
 from reconciler import model
-from reconciler.service import watch
 
 BASE = Path(__file__).parents[2] / "kustomize/base"
 MANIFESTS = {
@@ -19,14 +18,14 @@ OWNED = OBSERVED | {"get", "create", "patch", "delete"}
 
 def test_each_kind_is_granted_with_what_is_done_to_it_and_nothing_else():
     assert granted("ClusterRole", "celery-reconcile") == {
-        **{kind.resource: OWNED - ({"watch"} if kind in watch.RESTLESS else set()) for kind in model.CHILD_KINDS},
+        **{kind.resource: OWNED for kind in model.CHILD_KINDS},
         "persistentvolumeclaims": OWNED - {"delete"},
         "celeryapps.celeryproject.org": OBSERVED,
         "celeryapps/status.celeryproject.org": {"patch"},
         "celeryapps/finalizers.celeryproject.org": {"update"},
-        "events.events.k8s.io": {"create"},
+        "events.events.k8s.io": {"create", "patch"},
         "deployments/scale.apps": {"patch"},
-        "pods": {"list", "patch"},
+        "pods": OBSERVED | {"patch"},
         "pods.metrics.k8s.io": {"list"},
     }
 

@@ -1,9 +1,12 @@
 """Objects as the API server keeps them, for stages that are tested by value."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from reconciler.apply.child import Child
 from reconciler.cluster.live import App, Live
+from reconciler.model import Moment
 
 APP = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp"}
 OURS = {"celeryproject.org/app": "shop", "celeryproject.org/component": "worker"}
@@ -47,9 +50,16 @@ def live(manifest):
 def child(manifest):
     """Return a function: a desired child of `shop`, with what is there of it."""
 
-    def child(kind="apps/v1 Deployment", name="shop-worker", live=None, answer=None, **more):
+    def child(kind="apps/v1 Deployment", name="shop-worker", live=None, answer=None, changes=(), **more):
         desired = manifest(kind, name, **more)
         metadata = {key: value for key, value in desired["metadata"].items() if key not in ("uid", "resourceVersion")}
-        return Child(desired | {"metadata": metadata}, live, answer)
+        return Child(desired | {"metadata": metadata}, live, answer, tuple(changes))
 
     return child
+
+
+@pytest.fixture
+def moment():
+    """Return a function: so many seconds after noon, by two clocks that do not agree."""
+    noon, steady = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)
+    return lambda seconds: Moment(noon + timedelta(seconds=seconds), steady + timedelta(seconds=seconds))

@@ -1,7 +1,9 @@
 """reconciler/cli.py and settings.py: options, their environment variables, and what follows from them."""
 
 import re
+import socket
 from dataclasses import fields
+from importlib.metadata import version
 
 import click
 import pytest
@@ -54,8 +56,9 @@ def pod(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=lambda each: getattr(each, "name", each))
 def test_every_option_is_an_environment_variable_too(command, option):
-    assert option.envvar == f"CELERY_RECONCILE_{option.name.upper()}"
-    assert f"--{option.name.replace('_', '-')}" in option.opts, command
+    name = next(each for each in option.opts if each.startswith("--")).removeprefix("--")
+    assert option.envvar == f"CELERY_RECONCILE_{name.upper().replace('-', '_')}", command
+    assert option.name in (name.replace("-", "_"), f"{name}_seconds"), command
 
 
 def test_every_option_of_run_is_a_setting_and_every_setting_is_an_option():
@@ -108,7 +111,7 @@ def test_who_is_alone_or_only_looks_claims_nothing():
 def test_the_lease_is_in_the_pods_namespace(pod):
     lease = {"leader_elect": True, "dry_run": False, "lease_name": "shard-1", "lease_duration": 30, "identity": "pod-1"}
     settings = Settings(**GIVEN | {"service_account": str(pod)} | lease)
-    assert settings.claim() == Claim("celery-render-system", "shard-1", "pod-1", 30)
+    assert settings.claim() == Claim("celery-render-system", "shard-1", "pod-1", version("celery-render"), 30)
 
 
 def test_without_an_identity_there_is_one_that_nobody_else_has(pod):
@@ -122,12 +125,35 @@ def test_outside_of_a_pod_the_lease_must_be_given_a_namespace():
 
 
 def test_the_periods_are_those_of_client_go():
-    claim = Claim("any", "any", "any")
+    claim = Claim("any", "any", "any", "any")
     periods = (claim.duration_seconds, claim.deadline_seconds, claim.renewal_seconds, claim.polling_seconds)
     assert periods == (15, 10, 2, 1)
 
 
 def test_the_first_log_line_names_what_is_set():
-    settings = Settings(**GIVEN, interval=60.0, once=False, dry_run=False)
+    settings = Settings(**GIVEN, interval_seconds=60.0, once=False, dry_run=False)
     always = "service_account=/nowhere request_timeout=10.0 broker_timeout=5.0 log_format=text log_level=INFO"
-    assert str(settings) == f"{always} interval=60.0 concurrency=8"
+    assert str(settings) == f"{always} interval_seconds=60.0 concurrency=8 rollouts=5"
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [({"watch": True}, 300), ({"watch": False}, 10), ({"watch": True, "interval_seconds": 7.0}, 7)],
+)
+def test_watches_spare_lists(options, seconds):
+    assert Settings(**GIVEN, **options).interval == seconds
+
+
+def test_without_options_five_apps_roll_at_a_time_and_the_interval_is_left_open():
+    given = cli.run.make_context("run", []).params
+    assert (given["interval_seconds"], given["rollouts"], given["watch"]) == (None, 5, True)
+
+
+def test_the_replicas_of_an_installation_are_one_reconciler(pod):
+    lease = {"leader_elect": True, "dry_run": False, "lease_name": "shard-1", "lease_duration": 30}
+    settings = [Settings(**GIVEN | {"service_account": str(pod)} | lease, identity=name) for name in ("a", "b")]
+    assert {each.installation for each in settings} == {"celery-render-system/shard-1"}
+
+
+def test_without_a_lease_an_installation_is_its_host():
+    assert Settings(**GIVEN, dry_run=False).installation == socket.gethostname()

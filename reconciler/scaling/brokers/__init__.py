@@ -1,1 +1,1 @@
-"""What waits on message brokers, and what runs of it: queues.py is the way in, kombu is known to nobody else."""
+"""What waits on message brokers, and what runs of it: look.py is the way in, kombu is known to nobody else."""

@@ -6,12 +6,13 @@ that no Celery setting names. What its workers hold they tell themselves (inspec
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from reconciler.scaling.model import Backlog
+from reconciler.scaling.brokers.broker import Broker, unreadable
+from reconciler.scaling.model import Backlog, Unreadable
 
 Queues = frozenset[str]
 
@@ -31,28 +32,18 @@ class Held(NamedTuple):
     """For its ETA, until which the worker holds it; or for a worker to take it from one that is dead."""
 
 
-class Uncounted(NamedTuple):
-    """Why a group has no number: one of its queues is somebody else's, or no queue at all. Other groups have theirs."""
-
-    queue: str
-    error: Exception
-
-
 Lengths = Mapping[str, list[int | Exception]]
 """What a queue is made of, on Redis a list for each priority."""
 
 
-def on_rabbitmq(connection: Any, groups: Iterable[Queues]) -> dict[Queues, Backlog | Uncounted]:
-    """Return what is ready in each group's queues. One that nobody has declared yet is empty."""
-    groups, ready = set(groups), dict[str, list[int | Exception]]()
-    channel = connection.channel()
-    for queue in sorted(Queues().union(*groups)):
-        try:
-            ready[queue] = [channel.queue_declare(queue=queue, passive=True).message_count]
-        except connection.channel_errors as error:  # which has closed the channel
-            ready[queue] = [] if is_absent(error) else [error.with_traceback(None)]
-            channel = connection.channel()
-    return {group: _backlog(group, ready, []) for group in groups}
+def counted(broker: Broker, connection: Any, groups: Collection[Queues]) -> dict[Queues, Backlog | Unreadable]:
+    """Return what each group has, or why it has no number: one of its queues is somebody else's, or no queue at all."""
+    queues = sorted(Queues().union(*groups))
+    if broker.is_redis:
+        lengths, held = _on_redis(connection, queues, str(broker.options.get("global_keyprefix", "")))
+    else:
+        lengths, held = _on_rabbitmq(connection, queues), []
+    return {group: _backlog(broker, group, lengths, held) for group in groups}
 
 
 def is_absent(error: Exception) -> bool:
@@ -60,26 +51,37 @@ def is_absent(error: Exception) -> bool:
     return _ABSENT in str(error)
 
 
-def on_redis(connection: Any, prefix: str, groups: Iterable[Queues]) -> dict[Queues, Backlog | Uncounted]:
-    """Return what waits for each group, and what its workers have taken and not acknowledged.
+def _on_rabbitmq(connection: Any, queues: Iterable[str]) -> Lengths:
+    """Return what is ready in each queue. One that nobody has declared yet is empty."""
+    ready = dict[str, list[int | Exception]]()
+    channel = connection.channel()
+    for queue in queues:
+        try:
+            ready[queue] = [channel.queue_declare(queue=queue, passive=True).message_count]
+        except connection.channel_errors as error:  # which has closed the channel
+            ready[queue] = [] if is_absent(error) else [error.with_traceback(None)]
+            channel = connection.channel()
+    return ready
+
+
+def _on_redis(connection: Any, queues: list[str], prefix: str) -> tuple[Lengths, list[Held]]:
+    """Return what waits in each queue, and what workers have taken and not acknowledged.
 
     What was taken longer ago than the visibility timeout was taken by a worker that is dead, and another puts it back
     into its queue. That, and messages that wait for their ETA, keep one worker but not more: without any, the one
     would stay where it is, and the others would be back in the queue and start one.
     """
-    groups, redis = set(groups), _Redis(connection.channel(), prefix)
-    queues = sorted(Queues().union(*groups))
+    redis = _Redis(connection.channel(), prefix)
     lengths, since = redis.lengths_and_tags(queues)
-    held = list(redis.held(since))
-    return {group: _backlog(group, lengths, held) for group in groups}
+    return lengths, list(redis.held(since))
 
 
-def _backlog(group: Queues, lengths: Lengths, held: list[Held]) -> Backlog | Uncounted:
+def _backlog(broker: Broker, group: Queues, lengths: Lengths, held: list[Held]) -> Backlog | Unreadable:
     waiting = 0
     for queue in sorted(group):
         for length in lengths[queue]:
             if isinstance(length, Exception):
-                return Uncounted(queue, length)
+                return unreadable(broker, length, f"queue {queue}: ")
             waiting += length
     waits = [message.waits for message in held if message.queues & group]
     return Backlog(waiting, waits.count(False) or int(bool(waits) and not waiting))

@@ -48,9 +48,9 @@ class Broker:
         urls = self.url.split(";")
         try:
             parts = tuple(url_to_parts(url) for url in urls)
-        except ValueError:  # its text quotes the password
+            return parts if all(map(_is_whole, urls, parts)) else ()
+        except Exception:  # noqa: BLE001 (of whatever kind: its text quotes the password)
             return ()
-        return parts if all(map(_is_whole, urls, parts)) else ()
 
     @property
     def is_redis(self) -> bool:

@@ -8,28 +8,30 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from typing import Any
 from uuid import uuid4
+from zlib import crc32
 
 from kombu import Consumer, Exchange, Producer, Queue
 
+from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Load, Node
 
 ANSWER_SECONDS = 1.5
 """A worker answers at once, unless it is the solo pool's and busy. Nobody is waited for longer than that."""
 
 _ACTIVE, _RESERVED = "active", "reserved"
+_NAMES: dict[str, object] = {}
 
 
-def loads(connection: Any, asked: Collection[Node], *, on_redis: bool) -> dict[Node, Load]:
+def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node, Load]:
     """Return the load of each node that answered in time. Of the others nothing is known.
 
     Uncounted are, on Redis, tasks whose message was acknowledged when they began; on RabbitMQ all that a worker has
     taken, save what waits for its ETA: there may be any number of those, and they would come with all their arguments.
     """
-    commands = [_ACTIVE] if on_redis else [_ACTIVE, _RESERVED]
-    # In a pod the name is the same after a crash. RabbitMQ's queue goes with its connection, yet maybe much later.
-    name = f"{socket.gethostname()}-{os.getpid()}{'' if on_redis else f'-{uuid4()}'}"
+    commands = [_ACTIVE] if broker.is_redis else [_ACTIVE, _RESERVED]
     channel, told = connection.channel(), {node: dict[str, list[bool]]() for node in asked}
     exchanges = sorted({exchange for exchange, _ in asked})
     tickets = {str(uuid4()): (exchange, command) for exchange in exchanges for command in commands}
@@ -43,6 +45,7 @@ def loads(connection: Any, asked: Collection[Node], *, on_redis: bool) -> dict[N
                 ]
 
     with ExitStack() as stack:
+        name = _name(broker, stack)
         queues = {exchange: stack.enter_context(_answers(channel, exchange, name)) for exchange in exchanges}
         stack.enter_context(_hearing(channel, list(queues.values()), hear))
         for ticket, (exchange, command) in tickets.items():
@@ -50,6 +53,19 @@ def loads(connection: Any, asked: Collection[Node], *, on_redis: bool) -> dict[N
             _ask(queues[exchange], exchange, {"method": command, "destination": nodes, "ticket": ticket})
         _listen(connection, lambda: all(len(found) == len(commands) for found in told.values()))
     return {node: _load(found) for node, found in told.items() if len(found) == len(commands)}
+
+
+def _name(broker: Broker, stack: ExitStack) -> str:
+    """Return a name for the answers that is ours alone until the end: two with the same would take each other's.
+
+    On Redis it is the next one's again, in a pod also after a crash. RabbitMQ's queue goes with its connection, yet
+    maybe much later.
+    """
+    here, me = f"{socket.gethostname()}-{os.getpid()}-{crc32(str(broker).encode()):x}", object()
+    names = (f"{here}-{number if broker.is_redis else uuid4()}" for number in count())
+    name = next(name for name in names if _NAMES.setdefault(name, me) is me)
+    stack.callback(_NAMES.pop, name)
+    return name
 
 
 def _load(told: Mapping[str, list[bool]]) -> Load:

@@ -4,6 +4,7 @@ All pairs live at once, in one namespace. What a case needs has happened before 
 """
 
 import copy
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cluster import Cluster
 
-from reconciler import reconcile
-from reconciler.apply import observe
-from reconciler.apply.serve import Scene
+from reconciler.apply import plan
+from reconciler.cluster.client import Where
 from reconciler.cluster.live import App
-from reconciler.memory import Scaled
 from reconciler.model import (
     APP_LABEL,
     CELERY_APP,
@@ -27,13 +26,13 @@ from reconciler.model import (
     POD_METRICS,
     Kind,
     Manifest,
-    Options,
 )
-from reconciler.scaling import rescale
-from reconciler.scaling.group import Group, GroupKey
-from reconciler.scaling.model import History, Policy, Timing
-from reconciler.scaling.rescale import Scope
-from reconciler.work import Work
+from reconciler.scaling import groups, sight
+from reconciler.scaling.group import Group
+from reconciler.scaling.groups import Remembered, Scaled
+from reconciler.scaling.model import Policy, Timing
+from reconciler.scaling.sight import Sight
+from reconciler.service import looks
 from render import pipeline, quantity
 from render.model import Document
 from render.schema import load as load_schema
@@ -191,28 +190,29 @@ class Then(NamedTuple):
 
 
 class Scaler:
-    """What a pass of the reconciler is to groups that are scaled, with the flags' timing."""
+    """What a tick of the scaling clock is to groups that are scaled, with the flags' timing."""
 
     def __init__(self, reconciler: "Reconciler", sides: Iterable[Side]) -> None:
-        self.world = reconciler.world
-        self.options = Options(namespace=reconciler.cluster.namespace)
+        self.cluster, self.looks = reconciler.client, reconciler.looks
+        self.where = Where(reconciler.cluster.namespace, APP_LABEL)
         self.sides = list(sides)
-        self.histories: dict[GroupKey, History] = {}
+        self.remembered = {side.name: Remembered(side.scaled) for side in self.sides}
         self.reasons: dict[str, dict[str, str]] = {side.name: {} for side in self.sides}
+        self.ticks = itertools.count()
 
     def run(self) -> None:
         """Scale every group, and remember why."""
-        now = datetime.now(UTC)
-        observed = observe.everything(self.world.cluster, self.options, {})
-        works = [Work(side.app, observed.of(side.app), scaled=side.scaled) for side in self.sides]
-        subjects = rescale.subjects(works, self.histories)
-        decided = rescale.decided(subjects, self.world.cluster, self.world.demand, Scope(self.options, now))
-        scene = Scene(self.world.cluster, observed, self.options, SCHEMA, now)
-        for work in works:
-            after = reconcile.rescaled(scene, work, decided)
-            self.histories |= after.histories
+        pods = self.looks.ticks.pods
+        for store in (self.looks.cache.children[DEPLOYMENT.name], pods):
+            store.refresh()
+        seen = Sight(next(self.ticks), pods, sight.measured(self.cluster, self.where))
+        for side in self.sides:
+            lives = [live for live in self.looks.cache.of(side.app).values() if plan.belongs(side.app, live)]
+            targets = groups.targets(side.app, side.scaled.groups, lives)
+            after = groups.rescaled(self.remembered[side.name], targets, seen, self.cluster, looks.now())
+            self.remembered[side.name] = after
             for decision in after.decisions.values():
-                self.reasons[work.app.ref.name] |= {each.type: each.reason for each in decision.conditions}
+                self.reasons[side.name] |= {each.type: each.reason for each in decision.conditions}
 
 
 class Stage:

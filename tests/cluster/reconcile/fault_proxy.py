@@ -62,8 +62,17 @@ def half_an_answer(exchange: "Exchange") -> None:
 def half_the_json(exchange: "Exchange") -> None:
     """Do what is asked, and give half of the answer as if it were all."""
     response = exchange.forwarded()
-    body, packed = response.read(), {"Content-Encoding": response.headers.get("Content-Encoding", "identity")}
-    exchange.send(response.status, body[: len(body) // 2], packed)
+    body = response.read()
+    exchange.send(response.status, body[: len(body) // 2], {})
+
+
+def half_the_chunks(exchange: "Exchange") -> None:
+    """Do what is asked, but break the connection between two pieces of the answer."""
+    response = exchange.forwarded()
+    body = response.read()
+    exchange.head(response.status, {"Transfer-Encoding": "chunked"})
+    exchange.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
+    exchange.close_connection = True
 
 
 def trickle(exchange: "Exchange") -> None:
@@ -71,6 +80,20 @@ def trickle(exchange: "Exchange") -> None:
     response = exchange.forwarded()
     body = response.read()
     exchange.head(response.status, {"Content-Length": str(len(body))})
+    _drip(exchange, body)
+
+
+def trickling_chunk(exchange: "Exchange") -> None:
+    """Do the same within one large piece."""
+    response = exchange.forwarded()
+    body = response.read()
+    exchange.head(response.status, {"Transfer-Encoding": "chunked"})
+    exchange.wfile.write(b"%x\r\n" % len(body))
+    _drip(exchange, body)
+    exchange.wfile.write(b"\r\n0\r\n\r\n")
+
+
+def _drip(exchange: "Exchange", body: bytes) -> None:
     for byte in body:
         exchange.wfile.write(bytes([byte]))
         time.sleep(0.05)

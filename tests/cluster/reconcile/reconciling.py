@@ -1,4 +1,4 @@
-"""The reconciler, pass by pass: with the RBAC of kustomize/base, a real token, and every request counted.
+"""The reconciler, look by look: with the RBAC of kustomize/base, a real token, and every request counted.
 
 A pytest plugin: `pytest_plugins = "reconciling"`.
 """
@@ -8,23 +8,25 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from cluster import Cluster, Response
 
-from reconciler import model, reconcile
+from reconciler import model
 from reconciler.cluster import client
 from reconciler.cluster.errors import Halted
 from reconciler.cluster.live import stable
 from reconciler.cluster.transport import Transport
-from reconciler.memory import Memory
-from reconciler.model import CELERY_APP, CHILD_KINDS, AppResult, Options, PassResult
-from reconciler.reconcile import World
-from reconciler.scaling.demand import Demand
+from reconciler.model import CELERY_APP, CHILD_KINDS, AppResult, Moment
+from reconciler.service import looks
+from reconciler.service.looks import Looks
+from reconciler.service.metrics import Metrics
+from reconciler.service.settings import Settings
 
 BASE = Path(__file__).parents[3] / "kustomize/base"
 NAMESPACE = "celery-render-system"
@@ -105,8 +107,14 @@ class Shop:
         return self.cluster.request("GET", self.path(name)).accepted().body
 
 
+class Pass(NamedTuple):
+    """What became of every app, each looked at once."""
+
+    apps: tuple[AppResult, ...]
+
+
 class Reconciler:
-    """One celery-reconcile process: what it remembers, and what it asked for in its last pass."""
+    """One celery-reconcile process: what it remembers, and what it asked for when it last looked at every app."""
 
     def __init__(self, cluster: Cluster, access: client.Access) -> None:
         self.cluster = cluster
@@ -115,39 +123,57 @@ class Reconciler:
         self.ahead = timedelta()
         """How much later it is for this reconciler."""
         self.client = client.Cluster(Transport(access, self._may_write, self._count))
-        self.world = World(self.client, Demand(self.client, timeout_seconds=5.0))
-        self.memory = Memory()
-        self.retry_in = timedelta()
+        self.settings = Settings(
+            kubeconfig=None,
+            context=None,
+            service_account="",
+            namespace=cluster.namespace,
+            selector="",
+            request_timeout=10.0,
+            broker_timeout=5.0,
+            log_format="text",
+            log_level="INFO",
+            dry_run=False,
+            lease_name="",
+        )
+        self.restart()
 
-    def run(self, **options: Any) -> PassResult:
-        """Return what a pass over the test's namespace did."""
+    def run(self, **options: Any) -> Pass:
+        """Look at every app of the test's namespace, after everything was read. Raises Halted if it may not write."""
         self.requests.clear()
-        options = Options(**{"namespace": self.cluster.namespace} | options)
-        result = reconcile.run_pass(self.world, self.memory, options, datetime.now(UTC) + self.ahead)
-        self.memory = result.memory
-        self.retry_in = timedelta(seconds=result.retry_in_seconds or 0)
-        return result
+        self.looks.settings = replace(self.settings, **options)
+        results = self.looks.look_at_all(lambda: True)
+        if len(results) < len(self.looks.cache.apps.all()):
+            raise Halted
+        return Pass(tuple(results))
+
+    @property
+    def retry_in(self) -> timedelta:
+        """How long until the first app is due that could not be served."""
+        due = [at for each in self.looks.memories.values() for at in (f.retry_at for f in each.known.failures.values())]
+        return max(min(due) - self._now().steady, timedelta()) if due else timedelta()
 
     def serve(self, **options: Any) -> AppResult:
-        """Return what a pass did about the one app there is."""
+        """Return what became of the one app there is."""
         [result] = self.run(**options).apps
         return result
 
     def outcomes(self, **options: Any) -> dict[str, str]:
-        """Return what became of each child in a pass that was not left alone."""
+        """Return what became of each child that was not left alone."""
         return {f"{step.ref.kind} {step.ref.name}": str(step.outcome) for step in self.serve(**options).steps}
 
     def until_ready(self) -> None:
-        """Pass until every app there is says so."""
+        """Look until every app there is says so."""
         self.cluster.wait_until(lambda: {app.conditions.get("Ready") for app in self.run().apps} == {"True"})
 
     def restart(self) -> None:
         """Forget everything, as a new process."""
-        self.memory = Memory()
+        self.looks = Looks(self.client, self.settings, Metrics(), lambda: None)
+        self.looks.now = self._now
         self.writes_left = None
 
     def survives(self, writes: int) -> bool:
-        """Kill it after so many writes of a pass, and start it anew; say whether the pass came to its end before."""
+        """Kill it after so many writes, and start it anew; say whether it came to its end before."""
         self.writes_left = writes
         try:
             self.run()
@@ -160,10 +186,14 @@ class Reconciler:
 
     @property
     def written(self) -> Counter[str]:
-        """The verbs of the last pass that change something."""
+        """The verbs of the last look that change something."""
         return Counter(
             {verb: number for verb, number in self.requests.items() if verb not in ("list", "get", "dry-run")}
         )
+
+    def _now(self) -> Moment:
+        wall, steady = looks.now()
+        return Moment(wall + self.ahead, steady + self.ahead)
 
     def _may_write(self) -> bool:
         if self.writes_left is not None:

@@ -7,7 +7,7 @@ import pytest
 from fault_proxy import answer
 
 from reconciler.cluster import client, errors
-from reconciler.cluster.lease import Alone, Claim, Lease
+from reconciler.cluster.lease import VERSION, Alone, Claim, Lease
 from reconciler.cluster.transport import Transport
 
 
@@ -23,10 +23,11 @@ def claim(cluster, proxy, clock, tmp_path):
     (tmp_path / "token").write_text(cluster.token)
     (tmp_path / "ca.crt").write_bytes((cluster.folder / "tls.crt").read_bytes())
 
-    def claim(identity):
+    def claim(identity, version="1.0.0", duration_seconds=15):
         access = client.in_cluster(f"https://127.0.0.1:{proxy.server_port}", tmp_path)
         ours = client.Cluster(Transport(access, lambda: True, lambda _verb, _code: None))
-        return Lease(ours, Claim(cluster.namespace, "celery-reconcile", identity), lambda: clock.seconds)
+        its = Claim(cluster.namespace, "celery-reconcile", identity, version, duration_seconds)
+        return Lease(ours, its, lambda: clock.seconds)
 
     return claim
 
@@ -38,10 +39,10 @@ def live(cluster):
     return lambda: cluster.get(kind)["spec"]
 
 
-def edit(cluster, **spec):
+def edit(cluster, annotations=None, **spec):
     path = f"/apis/coordination.k8s.io/v1/namespaces/{cluster.namespace}/leases/celery-reconcile"
-    merge = "application/merge-patch+json"
-    cluster.request("PATCH", path, {"spec": spec}, content_type=merge).accepted()
+    body = {"metadata": {"annotations": annotations or {}}, "spec": spec}
+    cluster.request("PATCH", path, body, content_type="application/merge-patch+json").accepted()
 
 
 def test_the_first_gets_it_and_the_second_does_not(claim, live):
@@ -230,6 +231,121 @@ def test_a_release_that_fails_is_not_the_end(claim, proxy, caplog):
     assert "it will lapse" in caplog.text
 
 
+# Terms
+
+
+def test_each_time_it_is_won_is_another_term(claim, clock):
+    one, two = claim("one"), claim("two")
+    assert one.term == 0
+    for clock.seconds in (0, 5, 14):  # renewed
+        one.tend()
+        assert one.term == 1
+    clock.seconds = 24
+    assert one.term == 0
+    one.tend()  # nobody took it, but somebody might have
+    assert one.term == 2
+    two.tend()
+    clock.seconds = 39
+    two.tend()
+    assert (one.term, two.term) == (0, 1)
+    two.release()
+    one.tend()
+    assert (one.term, two.term) == (3, 0)
+
+
+def test_a_renewal_whose_answer_was_lost_ends_no_term(claim, clock, proxy):
+    one = claim("one")
+    one.tend()
+    clock.seconds = 2
+    with proxy.fault(fault_proxy.half_an_answer), pytest.raises(errors.Unavailable):
+        one.tend()
+    one.tend()
+    assert one.term == 1
+
+
+def test_nobody_else_may_take_it_for_as_long_as_it_says(claim, clock):
+    one = claim("one")
+    assert one.seconds_left() == 0
+    one.tend()
+    assert one.seconds_left() == 15
+    clock.seconds = 12
+    assert (one.held(), one.seconds_left()) == (False, 3)
+    clock.seconds = 60
+    assert one.seconds_left() == 0
+    one.tend()
+    one.release()
+    assert one.seconds_left() == 0
+
+
+# Versions
+
+
+@pytest.mark.parametrize("version", ["0.9.1", "0.10.0rc1", "", "latest"])
+def test_an_older_one_leaves_it_to_others_for_a_minute(claim, clock, version):
+    new, old, next_ = claim("new", "0.10.0"), claim("old", version), claim("next", "0.10.0")
+    new.tend()
+    old.tend()
+    clock.seconds = 5
+    new.release()
+    for clock.seconds in (5, 64.9):
+        old.tend()
+        assert not old.held()
+    clock.seconds = 65
+    next_.tend()
+    old.tend()
+    assert (next_.held(), old.held()) == (True, False)
+    next_.release()
+    old.tend()
+    clock.seconds = 125  # a release that was taken back
+    old.tend()
+    assert old.held()
+
+
+def test_an_older_one_waits_for_a_minute_too_after_a_crash(claim, clock):
+    new, old = claim("new", "0.10.0"), claim("old", "0.9.1")
+    new.tend()
+    old.tend()
+    clock.seconds = 59.9
+    old.tend()
+    assert not old.held()
+    clock.seconds = 60
+    old.tend()
+    assert old.held()
+
+
+@pytest.mark.parametrize("version", ["0.9.1", "0.10.0", "1", "1.0.0rc1"])
+def test_who_is_no_older_takes_it_at_once(claim, version):
+    one, two = claim("one", "0.9.1"), claim("two", version)
+    one.tend()
+    one.release()
+    two.tend()
+    assert two.held()
+
+
+@pytest.mark.parametrize("said", [None, "latest"])
+def test_who_does_not_say_which_version_it_was_was_the_oldest(claim, cluster, said):
+    one, two = claim("one"), claim("two", "latest")
+    one.tend()
+    one.release()
+    edit(cluster, {VERSION: said})
+    two.tend()
+    assert two.held()
+
+
+def test_a_version_is_written_beside_what_others_noted(claim, clock, cluster):
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{cluster.namespace}/leases/celery-reconcile"
+    one = claim("one", "0.9.1")
+    one.tend()
+    edit(cluster, {"note": "any"})
+    clock.seconds = 1
+    one.tend()
+    annotations = cluster.request("GET", path).accepted().body["metadata"]["annotations"]
+    assert annotations == {"celeryproject.org/version": "0.9.1", "note": "any"}
+
+
+# The thread
+
+
 def test_a_thread_tends_it_and_tells(claim, cluster):
     told = []
     one = claim("one")
@@ -240,8 +356,24 @@ def test_a_thread_tends_it_and_tells(claim, cluster):
     one.release()
 
 
+def test_a_turn_that_goes_wrong_is_not_the_last(claim, clock, cluster, proxy, caplog):
+    def nonsense(exchange):
+        exchange.send(200, b'{"metadata": {}}', {})
+
+    told, turns = [], []
+    one = claim("one", duration_seconds=2)  # a turn takes a tenth of it
+    with proxy.fault(nonsense, on="^POST"):
+        one.start(changed=lambda: told.append(one.term), turned=lambda: turns.append(one.term))
+        cluster.wait_until(lambda: "KeyError: 'namespace'" in caplog.text)
+    before = len(turns)
+    cluster.wait_until(lambda: len(turns) > before)
+    clock.seconds = 60
+    cluster.wait_until(lambda: told == [1, 2])
+    one.release()
+
+
 def test_alone_there_is_nothing_to_claim():
     alone = Alone()
     alone.start(changed=lambda: None)
     alone.release()
-    assert alone.held()
+    assert (alone.held(), alone.term, alone.seconds_left()) == (True, 1, None)

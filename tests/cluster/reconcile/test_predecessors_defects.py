@@ -7,8 +7,6 @@ celery-operator by RyanSiu1995 (Go): https://github.com/RyanSiu1995/celery-opera
 import fault_proxy
 import pytest
 
-from reconciler.cluster.errors import ListFailed
-
 pytest_plugins = "reconciling"
 
 WORKER = "Deployment shop-worker"
@@ -197,9 +195,13 @@ def test_a_list_that_failed_is_not_an_empty_one(shop, reconciler, access):
     with fault_proxy.running(shop.cluster) as proxy:
         through = access._replace(server=f"https://127.0.0.1:{proxy.server_port}")
         restarted = type(reconciler)(shop.cluster, through)
-        with proxy.fault(fault_proxy.answer(500), on="GET .*/deployments"), pytest.raises(ListFailed):
+        with proxy.fault(fault_proxy.answer(500), on="GET .*/deployments"):
             restarted.run()
-    assert restarted.written == {}
+            assert restarted.written == {"status": 1, "create": 1}  # and an Event
+            assert shop.ready[1:] == ("ListFailed", "Deployment list: 500 by the fault proxy")
+            shop.take()
+            restarted.run()
+    assert restarted.written == {"status": 1}
     assert shop.children() == before
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reconciler.apply.fights import PEACEFUL
 from reconciler.model import CELERY_APP, CHILD_KINDS, PERSISTENT_VOLUME_CLAIM
 
 pytest_plugins = "reconciling"
@@ -117,6 +118,10 @@ def test_all_that_is_granted_is_used_and_nothing_else_is_asked_for(audit, shop, 
     for name in before:
         shop.patch(name, {"metadata": {"labels": None}})  # hidden from the lists, to be looked up by name
     cluster.wait_until(lambda: shop.children() == before)
+    for _ in range(PEACEFUL + 1):
+        shop.patch("ConfigMap shop-probe", {"data": None})
+        cluster.wait_until(lambda: shop.children() == before)
+    cluster.wait_until(lambda: ("patch", "events.k8s.io", "events") in audit.used)
     shop.take(**BARE)
     cluster.wait_until(lambda: shop.names() == {"Deployment shop-worker"} | claims(before))
     process.terminate()

@@ -63,7 +63,7 @@ CASES = {
 
 
 def at_rest(reconciler):
-    """Pass until nothing is left to do; return how many that took."""
+    """Look until nothing is left to do; return how many that took."""
     for number in itertools.count():
         reconciler.run()
         if not reconciler.written.keys() - {"status", "create"}:
@@ -105,7 +105,7 @@ def test_killed_between_the_two_writes_of_a_healing_nothing_is_lost(shop, reconc
 
 
 def test_once_it_may_not_write_any_more_it_does_not(shop, reconciler):
-    """The lease was lost in the middle of a pass."""
+    """The lease was lost in the middle of a look."""
     shop.take(**WHOLE)
     assert not reconciler.survives(3)
     assert len(shop.names()) == 3

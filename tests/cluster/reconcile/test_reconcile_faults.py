@@ -10,8 +10,6 @@ import fault_proxy
 import pytest
 from fault_proxy import answer
 
-from reconciler.cluster.errors import ListFailed
-
 pytest_plugins = "reconciling"
 
 FAULTS = {
@@ -62,46 +60,100 @@ def test_trouble_with_one_app_is_its_own_and_ends(apps, reconciler, proxy, fault
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_trouble_in_the_middle_of_a_change_changes_nothing_more(shop, reconciler, proxy, fault):
+def test_trouble_with_one_child_holds_back_that_child_and_deletions(shop, reconciler, proxy, fault):
     shop.take(workers=[{"name": "worker"}, {"name": "old"}], flower={})
     reconciler.run()
     before = shop.children()
     shop.take(workers=[{"name": "worker"}], flower={}, image="registry.example.com/shop:2")
     with proxy.fault(fault, "PATCH .*/deployments/shop-worker.*dryRun"):
         reconciler.run()
-    assert shop.children() == before
+    during = shop.children()
+    assert during.keys() == before.keys()
+    assert {name for name in during if during[name] != before[name]} == {"Deployment shop-flower"}
     reconciler.ahead += reconciler.retry_in
     reconciler.until_ready()
     assert shop.names() == before.keys() - {"Deployment shop-old"}
+    assert all("registry.example.com/shop:2" in str(shop.get(name)) for name in shop.names() if "Deployment" in name)
 
 
-@pytest.mark.parametrize("fault", [FAULTS["unavailable"], FAULTS["half an answer"], FAULTS["an expired token"]])
-@pytest.mark.parametrize("kind", ["deployments", "configmaps", "celeryapps"])
-def test_a_list_that_failed_is_not_an_empty_list(shop, reconciler, proxy, fault, kind):
+UNREADABLE = [FAULTS["unavailable"], FAULTS["half an answer"], FAULTS["an expired token"]]
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+@pytest.mark.parametrize(("kind", "plural"), [("Deployment", "deployments"), ("ConfigMap", "configmaps")])
+def test_a_list_that_failed_is_not_an_empty_list(shop, reconciler, proxy, fault, kind, plural):
+    shop.take(workers=[{"name": "worker"}, {"name": "old"}], flower={})
+    reconciler.until_ready()
+    shop.take(workers=[{"name": "worker", "disruptionBudget": {"maxUnavailable": 1}}], flower={})
+    before = shop.children()
+    with proxy.fault(fault, f"GET .*/{plural}\\?"):
+        reconciler.run()
+        assert reconciler.looks.cache.unreadable.keys() == {kind}
+    during = shop.children()
+    assert during == before | {"PodDisruptionBudget shop-worker": during["PodDisruptionBudget shop-worker"]}
+    assert shop.ready[:2] == ("Unknown", "ListFailed")
+    assert shop.ready[2].startswith(f"{kind} list: ")
+    reconciler.run()
+    assert shop.names() == during.keys() - {"Deployment shop-old"}
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_while_the_apps_cannot_be_listed_nothing_is_written(shop, reconciler, proxy, fault):
     shop.take(flower={})
     reconciler.until_ready()
     shop.take()
     before = shop.children()
-    with proxy.fault(fault, f"GET .*/{kind}\\?"), pytest.raises(ListFailed):
+    with proxy.fault(fault, "GET .*/celeryapps\\?"):
         reconciler.run()
-    assert reconciler.written == {}
+        assert reconciler.written == {}
+        reconciler.restart()
+        assert reconciler.run().apps == ()
+        assert reconciler.written == {}
     assert shop.children() == before
     reconciler.run()
     assert shop.names() == {"ConfigMap shop-probe", "Deployment shop-worker"}
 
 
-def test_a_kind_we_may_not_list_stops_only_the_apps_that_use_it(shop, other, reconciler, proxy):
+def test_a_kind_we_may_not_list_holds_back_its_own_children(shop, other, reconciler, proxy):
     shop.take(workers=[{"name": "worker", "disruptionBudget": {"maxUnavailable": 1}}])
     other.take()
     with proxy.fault(answer(403, "may not"), "GET .*/poddisruptionbudgets"):
         reconciler.run()
-    assert shop.ready[1] == "Forbidden"
-    assert shop.ready[2].startswith("PodDisruptionBudget list: 403 may not")
-    assert {name for name in shop.names() if "shop" in name} == set()
-    assert "Deployment other-worker" in shop.names()
-    reconciler.ahead += reconciler.retry_in
+        assert shop.ready == ("Unknown", "ListFailed", "PodDisruptionBudget list: 403 may not")
+        assert shop.names() == {
+            f"{kind} {name}-{part}"
+            for kind, part in (("ConfigMap", "probe"), ("Deployment", "worker"))
+            for name in ("shop", "other")
+        }
+        other.cluster.wait_until(lambda: (reconciler.run(), other.ready[0])[1] == "True")
     reconciler.run()
     assert "PodDisruptionBudget shop-worker" in shop.names()
+
+
+def test_a_kind_we_may_not_list_holds_back_what_needs_it(shop, reconciler, proxy):
+    shop.take(flower={}, beat={"storage": {}})
+    with proxy.fault(answer(403, "may not"), "GET .*/persistentvolumeclaims"):
+        reconciler.run()
+    names = {"ConfigMap shop-probe", "Service shop-flower", "Deployment shop-worker", "Deployment shop-flower"}
+    assert shop.names() == names
+    reconciler.run()
+    assert shop.names() == names | {"PersistentVolumeClaim shop-beat", "Deployment shop-beat"}
+
+
+def test_a_claim_that_cannot_be_resized_does_not_hold_back_a_hotfix(shop, reconciler):
+    shop.take(beat={"storage": {"size": "1Gi"}})
+    reconciler.run()
+    before = shop.get("Deployment shop-beat")["metadata"]["generation"]
+    shop.take(image="registry.example.com/shop:2", beat={"storage": {"size": "2Gi"}})
+    assert reconciler.outcomes() == {
+        "PersistentVolumeClaim shop-beat": "skipped",
+        "Deployment shop-worker": "configured",
+        "Deployment shop-beat": "skipped",
+    }
+    assert shop.ready[:2] == ("False", "Invalid")
+    assert shop.get("Deployment shop-beat")["metadata"]["generation"] == before
+    shop.take(image="registry.example.com/shop:2", beat={"storage": {"size": "1Gi"}})
+    assert reconciler.outcomes() == {"Deployment shop-beat": "configured"}
 
 
 def test_an_event_that_cannot_be_written_is_no_trouble(shop, reconciler, proxy):

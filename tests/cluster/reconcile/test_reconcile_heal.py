@@ -96,7 +96,7 @@ def test_an_app_comes_up_whole_and_ready(shop, reconciler):
     assert shop.ready == ("True", "AllReady", "5 of 5 pods ready")
 
 
-def test_a_second_pass_has_nothing_to_do(settled, reconciler):  # noqa: ARG001 (settles it)
+def test_a_second_look_has_nothing_to_do(settled, reconciler):  # noqa: ARG001 (settles it)
     assert reconciler.outcomes() == {}
     assert reconciler.written == {}
 

@@ -1,5 +1,7 @@
 """Names that are taken, apps that come and go, children that do not go: nothing of others is touched."""
 
+from datetime import timedelta
+
 import pytest
 
 pytest_plugins = "reconciling"
@@ -44,16 +46,40 @@ def test_a_foreign_object_of_a_childs_name_is_not_touched(shop, reconciler):
     assert shop.names() == set()
 
 
-def test_a_foreign_object_stops_a_change_of_an_app_that_runs(shop, reconciler):
+def test_a_foreign_object_holds_back_only_what_needs_it(shop, reconciler):
     shop.take()
     reconciler.run()
     foreign = taken(shop, "Service shop-flower", spec={"ports": [{"port": 80}]})
-    shop.take(image="registry.example.com/shop:2", flower={})
-    before = shop.children()
-    assert reconciler.serve().steps == ()
+    auth = {"basicAuth": {"secretKeyRef": {"name": "flower", "key": "users"}}}
+    newer = "registry.example.com/shop:2"
+    shop.take(image=newer, flower={"ingress": {"host": "shop.example.com"}, "auth": auth})
+    assert reconciler.outcomes() == {
+        "Service shop-flower": "skipped",
+        "Deployment shop-worker": "configured",
+        "Deployment shop-flower": "created",
+        "Ingress shop-flower": "skipped",
+    }
     assert shop.ready[1] == "NameConflict"
-    assert shop.children() == before
     assert is_untouched(shop, "Service shop-flower", foreign)
+    before = shop.children()
+    reconciler.ahead += reconciler.retry_in
+    reconciler.run()
+    assert shop.children() == before
+    shop.cluster.kubectl("delete", "service", "shop-flower")
+    reconciler.ahead += reconciler.retry_in
+    reconciler.run()
+    assert shop.names() == before.keys() | {"Service shop-flower", "Ingress shop-flower"}
+
+
+def test_while_a_name_is_taken_nothing_is_deleted(shop, reconciler):
+    shop.take(workers=[{"name": "worker"}, {"name": "old"}])
+    reconciler.run()
+    taken(shop, "Deployment shop-mail", spec=NOT_OURS)
+    shop.take(workers=[{"name": "worker"}, {"name": "mail"}])
+    assert reconciler.outcomes() == {"Deployment shop-mail": "skipped", "Deployment shop-old": "skipped"}
+    shop.cluster.kubectl("delete", "deployment", "shop-mail")
+    reconciler.ahead += reconciler.retry_in
+    assert reconciler.outcomes() == {"Deployment shop-mail": "created", "Deployment shop-old": "deleted"}
 
 
 def test_the_app_goes_on_when_the_foreign_object_is_gone(shop, reconciler):
@@ -61,7 +87,8 @@ def test_the_app_goes_on_when_the_foreign_object_is_gone(shop, reconciler):
     shop.take()
     reconciler.run()
     shop.cluster.kubectl("delete", "configmap", "shop-probe")
-    assert reconciler.run().retry_in_seconds < 30
+    reconciler.run()
+    assert reconciler.retry_in < timedelta(seconds=30)
     assert shop.names() == set()  # not before its time
     reconciler.ahead += reconciler.retry_in
     reconciler.until_ready()
@@ -153,7 +180,11 @@ def test_a_child_stuck_in_deletion_holds_back_itself_alone(shop, reconciler):
     shop.patch("Deployment shop-worker", FINALIZER)
     shop.cluster.kubectl("delete", "deployment", "shop-worker", "--wait=false")
     shop.take(workers=[{"name": "worker"}, {"name": "mail", "replicas": 2}])
-    assert reconciler.outcomes() == {"Deployment shop-worker": "skipped", "Deployment shop-mail": "configured"}
+    assert reconciler.outcomes() == {
+        "Deployment shop-worker": "skipped",
+        "Deployment shop-mail": "configured",
+        "Deployment shop-old": "skipped",
+    }
     message = "Deployment shop-worker is being deleted, held by example.com/not-yet"
     assert shop.ready == ("Unknown", "WaitingForDeletion", message)
     shop.patch("Deployment shop-worker", NO_FINALIZER)

@@ -103,7 +103,7 @@ def test_a_child_that_lost_its_owner_is_adopted_not_pruned_while_desired(settled
 
 
 def test_nothing_is_pruned_when_an_apply_fails(settled, reconciler):
-    """An immutable field of the claim: the server refuses it, so all the rest stays as it is."""
+    """An immutable field of the claim: the server refuses it, so everything that is there stays."""
     settled.take(**LESS, beat={"storage": {"size": "1Gi", "accessMode": "ReadWriteMany"}})
     before = settled.children()
     result = reconciler.serve()

@@ -88,18 +88,26 @@ def test_an_invalid_app_keeps_what_runs_and_names_every_problem(shop, reconciler
     reconciler.until_ready()
     before = shop.children()
     with laxer():
-        shop.take(image=7, workers=[{"name": "worker", "concurency": 2}])
+        shop.take(image=7, workers=[{"name": "worker", "concurrency": "two"}])
         shop.cluster.kubectl("delete", "service", "shop-flower")
         reconciler.run()
         assert reconciler.written.keys() <= {"status", "create"}
         assert shop.ready[:2] == ("False", "InvalidSpec")
         assert "spec.image: " in shop.ready[2]
-        assert "spec.workers[0].concurency: " in shop.ready[2]
+        assert "spec.workers[0].concurrency: " in shop.ready[2]
         reconciler.run()
         assert reconciler.requests.keys() == {"list"}
         shop.take(flower={})
     reconciler.run()
     assert shop.children() == before
+
+
+def test_what_only_a_newer_crd_knows_is_no_error(shop, reconciler, laxer):
+    with laxer():
+        shop.take(workers=[{"name": "worker", "novelty": 2}], novelties=[{"name": "one"}])
+        reconciler.until_ready()
+        assert shop.names() == {"ConfigMap shop-probe", "Deployment shop-worker"}
+        shop.delete()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a pass costs in requests: one LIST of each kind, and nothing about apps to which nothing happened."""
+"""What looking at every app costs in requests: one LIST of each kind, nothing about apps to which nothing happened."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def settled(shop, reconciler):
     return shop
 
 
-def test_a_steady_pass_makes_no_request_beyond_the_lists(settled, reconciler):  # noqa: ARG001 (settles it)
+def test_looking_at_steady_apps_makes_no_request_beyond_the_lists(settled, reconciler):  # noqa: ARG001 (settles it)
     for _ in range(3):
         reconciler.run()
         assert reconciler.requests == {"list": LISTS}
@@ -36,21 +36,34 @@ def test_what_the_deployment_controller_does_next_costs_no_question(shop, reconc
     assert reconciler.requests["dry-run"] == 0
 
 
-def test_after_a_restart_the_server_is_asked_once_about_each_child_and_nothing_is_written(settled, reconciler):
+def test_after_a_restart_nothing_is_asked_about_what_is_there_to_the_letter(settled, reconciler):
     reconciler.restart()
-    reconciler.run()
-    assert reconciler.requests == {"list": LISTS, "dry-run": 4}
     reconciler.run()
     assert reconciler.requests == {"list": LISTS}
     assert settled.ready[0] == "True"
 
 
-def test_what_changes_about_one_child_costs_one_question(settled, reconciler):
-    settled.patch("Deployment shop-worker", {"metadata": {"labels": {"example.com/seen": "yes"}}}, fieldManager="other")
+def test_after_a_restart_the_server_is_asked_once_about_what_it_keeps_in_other_words(shop, reconciler):
+    """An empty text is no text."""
+    shop.take(env=[{"name": "EMPTY", "value": ""}])
+    reconciler.until_ready()
+    reconciler.restart()
     reconciler.run()
     assert reconciler.requests == {"list": LISTS, "dry-run": 1}
     reconciler.run()
     assert reconciler.requests == {"list": LISTS}
+
+
+def test_what_others_add_to_a_child_costs_no_question(settled, reconciler):
+    settled.patch("Deployment shop-worker", {"metadata": {"labels": {"example.com/seen": "yes"}}}, fieldManager="other")
+    reconciler.run()
+    assert reconciler.requests == {"list": LISTS}
+
+
+def test_what_others_change_of_a_child_costs_one_question(settled, reconciler):
+    settled.patch("Deployment shop-worker", {"spec": {"replicas": 2}}, fieldManager="other")
+    reconciler.run()
+    assert reconciler.requests == {"list": LISTS, "dry-run": 1, "apply": 1, "status": 1, "create": 1}
 
 
 def test_a_status_that_changes_costs_no_question(settled, reconciler):
@@ -62,6 +75,7 @@ def test_a_status_that_changes_costs_no_question(settled, reconciler):
 
 
 def test_one_app_among_several_is_changed_without_a_question_about_the_others(cluster, reconciler, shop):
+    """The child is read again, since once it was looked into no more than its digest is kept."""
     others = [type(shop)(cluster, f"shop-{number}") for number in range(3)]
     for each in (shop, *others):
         each.take()
@@ -69,7 +83,7 @@ def test_one_app_among_several_is_changed_without_a_question_about_the_others(cl
     others[1].take(image="registry.example.com/shop:2")
     [changed] = [app for app in reconciler.run().apps if app.steps]
     assert changed.app.name == "shop-1"
-    assert reconciler.requests == {"list": LISTS, "dry-run": 1, "apply": 1, "status": 1, "create": 1}
+    assert reconciler.requests == {"list": LISTS, "dry-run": 1, "get": 1, "apply": 1, "status": 1, "create": 1}
 
 
 def test_an_app_whose_children_fit_already_is_left_as_it_is(settled, reconciler):

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from servers import listening, redis, redis_program, until  # noqa: F401 (fixtures)
+from servers import redis, redis_program, until  # noqa: F401 (fixtures)
 
-from reconciler.cluster.errors import Halted
-from reconciler.reconcile import World
 from reconciler.scaling.demand import Demand
 
 pytest_plugins = "reconciling"
@@ -197,29 +195,19 @@ def from_secret(shop, broker):
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-broker"}, "data": {"url": url}}
 
 
-def test_a_pass_that_must_end_waits_for_no_broker(shop, reconciler):
-    with listening() as silent:
-        group = {"name": "worker", "scaling": {"maxReplicas": 9, "queue": {"averageLength": 2}}}
-        shop.take(broker={"url": f"redis://127.0.0.1:{silent}/0"}, workers=[group])
-        shop.cluster.wait_until(lambda: reconciler.run() and reconciler.requests.keys() == {"list"})
-        reconciler.world = World(reconciler.client, Demand(reconciler.client, timeout_seconds=5.0))  # it asks anew
-        reconciler.writes_left = 0
-        with pytest.raises(Halted):
-            reconciler.run()
-
-
 def test_a_secret_is_forgotten_some_time_after_the_app_is_gone(shop, reconciler, broker, from_secret):
-    reconciler.world = World(reconciler.client, Demand(reconciler.client, timeout_seconds=5.0, kept_seconds=3.0))
+    demand = Demand(reconciler.client, timeout_seconds=5.0, kept_seconds=3.0)
+    reconciler.looks.ticks.demand = demand
     group = {"name": "worker", "scaling": {"maxReplicas": 9, "queue": {"averageLength": 2}}}
     type(shop)(shop.cluster, "other").take(broker={"url": broker.url}, workers=[group])
     shop.cluster.apply(from_secret).accepted()
     shop.cluster.kubectl("apply", "--filename", SECRETS)
     try:
-        shop.cluster.wait_until(lambda: reconciler.run() and broker.url in str(vars(reconciler.world.demand)))
+        shop.cluster.wait_until(lambda: reconciler.run() and broker.url in str(vars(demand)))
     finally:
         shop.cluster.kubectl("delete", "--filename", SECRETS)
     shop.cluster.kubectl("delete", "celeryapp", "shop")
-    shop.cluster.wait_until(lambda: reconciler.run() and broker.url not in str(vars(reconciler.world.demand)))
+    shop.cluster.wait_until(lambda: reconciler.run() and broker.url not in str(vars(demand)))
 
 
 def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, from_secret):
@@ -235,7 +223,7 @@ def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, 
     try:
         shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
         shop.cluster.kubectl("delete", "secret", "shop-broker")
-        reconciler.world.demand.__init__(reconciler.client, timeout_seconds=5.0)  # a minute later
+        reconciler.looks.ticks.demand = Demand(reconciler.client, timeout_seconds=5.0)  # a minute later
         reconciler.run()
         assert reason(shop)[1].endswith(f"{secret} is not there")
         assert replicas(shop) == 4

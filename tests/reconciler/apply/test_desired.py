@@ -10,6 +10,7 @@ from reconciler import model
 from reconciler.apply import desired
 from render import pipeline, schema
 from render.errors import InvalidInput
+from render.model import Document
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*/app.yaml"))
 OWNER = {
@@ -33,7 +34,7 @@ def ours(manifest):
 def test_children_are_what_is_rendered_with_label_owner_and_namespace(celery_app, example):
     spec = YAML(typ="safe").load(example)["spec"]
     app = celery_app(spec)
-    rendered = pipeline.base(desired.Document(app.manifest, "any", {}), schema.load()).children
+    rendered = pipeline.base(Document(app.manifest, "any", {}), schema.load()).children
     children = desired.children(app, schema.load())
     expected = [ours(each) for each in rendered if each["kind"] != "CeleryApp"]
     assert sorted(children, key=json.dumps) == sorted(expected, key=json.dumps)
@@ -68,52 +69,3 @@ def test_the_app_is_left_as_it_was(celery_app):
     before = app.manifest
     desired.children(app, schema.load())
     assert app.manifest == before
-
-
-SCALING = {"maxReplicas": 5, "queue": {"averageLength": 4}}
-
-
-def scaled(app):
-    return desired.scaled(app, schema.load())
-
-
-def test_only_groups_of_our_own_engine_are_ours_to_scale(celery_app):
-    workers = [
-        {"name": "fixed", "replicas": 2},
-        {"name": "ours", "scaling": SCALING},
-        {"name": "kedas", "scaling": SCALING | {"engine": "KEDA"}},
-        {"name": "ours-too", "scaling": {"maxReplicas": 5, "cpu": {"averageValue": "1"}}},
-    ]
-    app = celery_app({"broker": {"url": "redis://redis/1"}, "workers": workers})
-    assert app.scales
-    assert [group.name for group in scaled(app)] == ["ours", "ours-too"]
-    assert not celery_app({"workers": workers[:1]}).scales
-
-
-def test_a_group_knows_its_queues_its_broker_and_its_settings(celery_app):
-    options = {"broker_transport_options": {"visibility_timeout": 60}}
-    worker = {"name": "mail", "queues": ["mail", "news"], "scaling": SCALING, "settings": {"control_exchange": "shop"}}
-    secret = {"secretKeyRef": {"name": "shop-broker", "key": "url"}}
-    [group] = scaled(celery_app({"broker": {"urlFrom": secret}, "settings": options, "workers": [worker]}))
-    assert (group.queues, group.url) == ({"mail", "news"}, ("shop-broker", "url"))
-    assert group.settings == options | {"control_exchange": "shop"}
-
-
-@pytest.mark.parametrize(
-    ("spec", "found"),
-    [
-        pytest.param({"broker": {"url": "redis://redis/1"}}, ({"celery"}, "redis://redis/1"), id="Celery's own queue"),
-        pytest.param(
-            {"scaling": {"maxReplicas": 5, "cpu": {"averageValue": "1"}}}, (set(), None), id="none is counted"
-        ),
-    ],
-)
-def test_without_queues_a_group_has_that_of_celery(celery_app, spec, found):
-    worker = {"name": "worker", "scaling": spec.pop("scaling", SCALING)}
-    [group] = scaled(celery_app({**spec, "workers": [worker]}))
-    assert (group.queues, group.url) == found
-
-
-def test_an_invalid_app_has_no_groups_to_scale(celery_app):
-    with pytest.raises(InvalidInput):
-        scaled(celery_app({"workers": [{"name": "worker", "scaling": {"maxReplicas": 0}}]}))

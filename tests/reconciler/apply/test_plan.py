@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.apply import plan
+from reconciler.apply import plan, verdicts
+from reconciler.apply.known import Known
 from reconciler.apply.plan import Relation
-from reconciler.model import Change, Outcome
+from reconciler.model import Change, Outcome, Verdict
 
 APP = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "controller": True}
 OWNER = APP | {"name": "shop", "uid": "the-app"}
@@ -90,23 +91,35 @@ def test_what_is_reported_as_the_apps(celery_app, live, mode, more, belongs):
         (OTHER_APP, "Deployment shop-worker exists already and belongs to CeleryApp shop-2"),
     ],
 )
-def test_a_name_that_is_taken_stops_the_app(celery_app, child, live, owner, message):
-    children = [child(name="shop-mail"), child(live=live(owner=owner, labels={}))]
-    verdict = plan.conflict(celery_app(), children)
-    assert (verdict.reason, verdict.is_stalled) == ("NameConflict", True)
-    assert verdict.message.startswith(message)
+def test_a_name_that_is_taken_is_never_taken_over(celery_app, child, live, owner, message):
+    verdict = plan.obstacle(celery_app(), child(live=live(owner=owner, labels={})))
+    hint = ": rename the app or the worker group, or remove it"
+    assert verdict == Verdict("NameConflict", message + hint, is_stalled=True)
 
 
-@pytest.mark.parametrize(("owner", "labels"), [(OWNER, LABELS), (OWNER, {}), (None, LABELS), (BEFORE, LABELS)])
-def test_what_is_or_was_ours_is_no_conflict(celery_app, child, live, owner, labels):
-    assert plan.conflict(celery_app(), [child(live=live(owner=owner, labels=labels)), child()]) is None
+@pytest.mark.parametrize(("owner", "labels"), [(OWNER, LABELS), (OWNER, {}), (None, LABELS)])
+def test_what_is_ours_or_is_adopted_is_no_obstacle(celery_app, child, live, owner, labels):
+    assert plan.obstacle(celery_app(), child(live=live(owner=owner, labels=labels))) is None
+    assert plan.obstacle(celery_app(), child()) is None
 
 
-def test_a_kind_we_may_not_list_stops_only_apps_that_use_it(child):
-    unreadable = {"Ingress": "Ingress list: 403 forbidden"}
-    assert plan.unseen([child()], unreadable) is None
-    verdict = plan.unseen([child(), child("networking.k8s.io/v1 Ingress", "shop-flower")], unreadable)
-    assert (verdict.reason, verdict.message, verdict.is_stalled) == ("Forbidden", "Ingress list: 403 forbidden", True)
+@pytest.mark.parametrize("more", [{"owner": BEFORE}, {"metadata": DELETED}], ids=["left over", "being deleted"])
+def test_what_is_about_to_go_is_an_obstacle_that_waiting_mends(celery_app, child, live, more):
+    found = child(live=live(**more))
+    assert plan.obstacle(celery_app(), found) == verdicts.waiting(plan.waits(celery_app(), found))
+
+
+def test_what_was_found_out_before_comes_first(celery_app, child, live):
+    unlisted = verdicts.unlisted("Deployment list: 503", is_stalled=False)
+    found = replace(child(live=live(metadata=DELETED)), obstacle=unlisted)
+    assert plan.obstacle(celery_app(), found) == unlisted
+
+
+def test_a_child_that_cannot_be_applied_is_a_step_that_says_why(celery_app, child, live):
+    taken = child(live=live(owner=STRANGER))
+    [step] = plan.steps(celery_app(), [taken], [], {})
+    assert (step.outcome, step.obstacle.reason) == (Outcome.SKIPPED, "NameConflict")
+    assert step.result.message == step.obstacle.message
 
 
 @pytest.mark.parametrize(
@@ -161,11 +174,6 @@ def test_an_empty_desired_set_prunes_nothing(celery_app, live):
     assert plan.prunes(celery_app(), [], [live()]) == ()
 
 
-def test_nothing_is_pruned_while_a_child_waits(celery_app, child, live):
-    waiting = child(live=live(metadata=DELETED))
-    assert plan.prunes(celery_app(), [waiting], [live(name="shop-old")]) == ()
-
-
 def test_pruning_goes_backwards_through_the_kinds(celery_app, child, live):
     old = [
         live("v1 ConfigMap", "shop-probe"),
@@ -216,9 +224,9 @@ def test_ownership_is_mended_before_the_apply(child, live, entry, spec, mends):
 def test_steps_are_in_the_order_of_the_children_with_pruning_last(celery_app, child, live):
     change = Change("spec.replicas", 2, 3)
     old = live("v1 Service", "shop-flower")
-    kept, changed = child(name="shop-kept", live=live(name="shop-kept")), child(live=live())
+    kept, changed = child(name="shop-kept", live=live(name="shop-kept")), child(live=live(), changes=[change])
     children = [child("v1 ConfigMap", "shop-probe"), kept, changed]
-    steps = plan.steps(celery_app(), children, {changed.ref: (change,)}, [old, kept.live, changed.live])
+    steps = plan.steps(celery_app(), children, [old, kept.live, changed.live], {})
     assert [(step.outcome, step.ref.name) for step in steps] == [
         (Outcome.CREATED, "shop-probe"),
         (Outcome.CONFIGURED, "shop-worker"),
@@ -227,15 +235,135 @@ def test_steps_are_in_the_order_of_the_children_with_pruning_last(celery_app, ch
     assert steps[1].changes == (change,)
 
 
-def test_a_child_that_waits_holds_back_nothing_but_itself_and_pruning(celery_app, child, live):
+def test_a_child_that_waits_holds_back_no_other_child(celery_app, child, live):
     waiting = child(live=live(metadata=DELETED))
-    steps = plan.steps(celery_app(), [waiting, child(name="shop-mail")], {}, [waiting.live, live(name="shop-old")])
+    steps = plan.steps(celery_app(), [waiting, child(name="shop-mail")], [waiting.live], {})
     assert [(step.outcome, step.ref.name) for step in steps] == [
         (Outcome.SKIPPED, "shop-worker"),
         (Outcome.CREATED, "shop-mail"),
     ]
 
 
+def test_what_is_left_for_later_is_skipped_and_says_why(celery_app, child, live):
+    changed, old = child(live=live(), changes=[Change("spec.a", 1, 2)]), live(name="shop-old")
+    later = {changed.ref: "waits", old.ref: "waits too"}
+    steps = plan.steps(celery_app(), [changed, child(name="shop-mail")], [changed.live, old], later)
+    assert [(step.outcome, step.ref.name, step.message) for step in steps] == [
+        (Outcome.SKIPPED, "shop-worker", "waits"),
+        (Outcome.CREATED, "shop-mail", ""),
+        (Outcome.SKIPPED, "shop-old", "waits too"),
+    ]
+
+
+def test_what_is_unchanged_is_not_even_left_for_later(celery_app, child, live):
+    unchanged = child(live=live())
+    assert plan.steps(celery_app(), [unchanged], [], {unchanged.ref: "waits"}) == ()
+
+
 def test_steps_are_a_function_of_what_is_given(celery_app, child, live):
     app, children = celery_app(), [child(), child(name="shop-mail", live=live(name="shop-mail"))]
-    assert plan.steps(app, children, {}, []) == plan.steps(replace(app), list(children), {}, [])
+    assert plan.steps(app, children, [], {}) == plan.steps(replace(app), list(children), [], {})
+
+
+# Claims
+
+
+@pytest.mark.parametrize(
+    ("there", "desired", "applied"),
+    [
+        pytest.param("10Gi", "5Gi", "10Gi", id="one that was made larger stays so"),
+        pytest.param("5Gi", "10Gi", "10Gi", id="one that is to grow grows"),
+        pytest.param("5Gi", "5Gi", "5Gi", id="one that fits stays"),
+        pytest.param("1024Mi", "1Gi", "1Gi", id="whatever the unit"),
+        pytest.param("", "5Gi", "5Gi", id="one whose size is not known"),
+        pytest.param(None, "5Gi", "5Gi", id="one that is new"),
+    ],
+)
+def test_a_claim_is_never_shrunk(child, live, there, desired, applied):
+    def spec(storage):
+        requests = {"requests": {"storage": storage}} if storage else {}
+        return {"accessModes": ["ReadWriteOnce"], "resources": requests}
+
+    found = None if there is None else live(PVC, "shop-beat", spec=spec(there))
+    before = child(PVC, "shop-beat", live=found, spec=spec(desired))
+    after = plan.never_shrunk(before)
+    assert after.desired == before.desired | {"spec": spec(applied)}
+    assert before.desired["spec"] == spec(desired)
+
+
+def test_only_claims_have_a_size(child, live):
+    found = child(live=live())
+    assert plan.never_shrunk(found) == found
+
+
+# A new release
+
+
+IMAGE = Change("spec.template.spec.containers[0].image", "shop:1", "shop:2")
+REPLICAS_CHANGE = Change("spec.replicas", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "reported", "is_made", "upgrade"),
+    [
+        pytest.param(IMAGE, 2, False, True, id="pods roll and nobody has changed the app"),
+        pytest.param(IMAGE, 1, False, False, id="the app was changed"),
+        pytest.param(IMAGE, None, False, False, id="the app is new"),
+        pytest.param(IMAGE, 2, True, False, id="somebody has changed what we had made"),
+        pytest.param(REPLICAS_CHANGE, 2, False, False, id="no pod rolls"),
+        pytest.param(None, 2, False, False, id="nothing changes"),
+    ],
+)
+def test_an_upgrade_rolls_pods_of_an_app_that_nobody_has_changed(
+    celery_app, child, live, change, reported, is_made, upgrade
+):
+    app = celery_app(status={"observedGeneration": reported} if reported else {})
+    found = child(live=live(), changes=[change] if change else [])
+    known = Known(clean={found.ref: (found.digest, b"as it was")} if is_made else {})
+    assert plan.is_upgrade(app, found, known) is upgrade
+
+
+def test_a_change_of_the_app_that_could_not_be_made_at_once_is_no_upgrade(celery_app, child, live):
+    """Its status is of the new generation by then. But within one process only the app makes a child another."""
+    app, found = celery_app(status={"observedGeneration": 2}), child(live=live(), changes=[IMAGE])
+    assert not plan.is_upgrade(app, found, Known(clean={found.ref: (b"as it was desired", found.live.digest)}))
+
+
+def test_only_deployments_have_pods_that_roll(celery_app, child, live):
+    found = child("v1 ConfigMap", "shop-probe", live=live("v1 ConfigMap", "shop-probe"), changes=[IMAGE])
+    assert not plan.is_upgrade(celery_app(status={"observedGeneration": 2}), found, Known())
+
+
+# Whose scaling
+
+
+@pytest.mark.parametrize(
+    ("mode", "other", "shares"),
+    [
+        pytest.param("Scale", {}, True, id="another of the same label"),
+        pytest.param("Scale", {"mode": "Apply", "name": "prod"}, True, id="also one that applies them"),
+        pytest.param("Scale", {"mode": "Off"}, False, id="not one that is off"),
+        pytest.param("Scale", {"deletionTimestamp": "any"}, False, id="nor one that is being deleted"),
+        pytest.param("Scale", {"label": "mail"}, False, id="nor one of another label"),
+        pytest.param("Apply", {}, False, id="what an app makes itself is its own"),
+    ],
+)
+def test_two_that_scale_the_same_share_it(celery_app, mode, other, shares):
+    mine = celery_app({"reconcile": mode}, name="a", labels={"celeryproject.org/app": "prod"})
+    label, reconcile = other.get("label", "prod"), other.get("mode", "Scale")
+    metadata = {key: value for key, value in other.items() if key in ("name", "deletionTimestamp")}
+    metadata = {"name": "b", "uid": "another", "labels": {"celeryproject.org/app": label}} | metadata
+    assert plan.shares(mine, celery_app({"reconcile": reconcile}, **metadata)) is shares
+
+
+def test_nobody_shares_with_itself(celery_app):
+    app = celery_app({"reconcile": "Scale"})
+    assert not plan.shares(app, app)
+
+
+@pytest.mark.parametrize(("mode", "scales"), [("Apply", True), ("Scale", True), ("Off", False)])
+def test_groups_are_scaled_in_every_mode_but_off(celery_app, mode, scales):
+    worker = {"name": "worker", "scaling": {"maxReplicas": 5, "cpu": {"averageValue": "1"}}}
+    assert plan.scales(celery_app({"reconcile": mode, "workers": [worker]})) is scales
+    assert not plan.scales(celery_app({"reconcile": mode, "workers": [worker]}, **DELETED))
+    assert not plan.scales(celery_app({"reconcile": mode}))

@@ -57,10 +57,20 @@ def test_a_token_is_read_for_every_request(tmp_path):
     assert access.authorization() == "Bearer second"
 
 
+def test_connections_are_kept_until_the_authority_is_another(tmp_path):
+    (tmp_path / "token").write_text("any")
+    (tmp_path / "ca.crt").write_text(AUTHORITY)
+    access = client.in_cluster("https://10.0.0.1:443", tmp_path)
+    first = access.pool()
+    assert access.pool() is first
+    (tmp_path / "ca.crt").write_text("# as before\n" + AUTHORITY)
+    assert access.pool() is not first
+
+
 def test_the_server_is_verified_but_not_more_strictly_than_by_kubectl(tmp_path):
     (tmp_path / "token").write_text("any")
     (tmp_path / "ca.crt").write_text(AUTHORITY)
-    context = client.in_cluster("https://10.0.0.1:443", tmp_path).pool.connection_pool_kw["ssl_context"]
+    context = client.in_cluster("https://10.0.0.1:443", tmp_path).pool().connection_pool_kw["ssl_context"]
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
 

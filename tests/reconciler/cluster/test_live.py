@@ -2,7 +2,8 @@
 
 import pytest
 
-from reconciler.cluster.live import Controller, Mode, stable
+from reconciler.cluster.live import Controller, Live, Mode, stable
+from render import schema
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,52 @@ def test_a_mode_that_is_none_is_left_to_the_validation(celery_app, reconcile, mo
 )
 def test_in_scale_mode_children_are_found_by_the_apps_own_label(celery_app, reconcile, labels, label):
     assert celery_app({"reconcile": reconcile}, labels=labels).label == label
+
+
+# What is kept
+
+
+def test_one_that_differs_in_nothing_stable_from_one_that_was_looked_into_need_not_be_looked_into(live, manifest):
+    old = live().looked_into
+    assert Live.of(manifest(status={"readyReplicas": 1}), old).packed == b""
+    assert Live.of(manifest(status={"readyReplicas": 1}), old).status == {"readyReplicas": 1}
+    assert Live.of(manifest(spec={"replicas": 9}), old).manifest["spec"] == {"replicas": 9}
+
+
+def test_one_that_was_not_looked_into_yet_is_kept_whole_whatever_its_status(live, manifest):
+    """As a process begins, statuses change: what is told of one must not cost a question about it."""
+    assert Live.of(manifest(status={"readyReplicas": 1}), live()).manifest == live().manifest
+
+
+@pytest.mark.parametrize(
+    ("change", "is_little"),
+    [
+        pytest.param({"status": {"readyReplicas": 1}}, True, id="a status"),
+        pytest.param({"metadata": {"resourceVersion": "8", "generation": 5}}, True, id="what the server counts"),
+        pytest.param({"spec": {"replicas": 9}}, False, id="a spec"),
+        pytest.param({"metadata": {"uid": "another"}}, False, id="another object"),
+        pytest.param({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, False, id="that it goes"),
+    ],
+)
+def test_what_changes_little(live, change, is_little):
+    assert live().changes_little_to(live(**change)) is is_little
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("apps/v1 Deployment", {"a": 1}), ("v1 PersistentVolumeClaim", {"a": 1}), ("v1 Service", {})],
+)
+def test_only_a_status_that_is_told_is_kept(live, kind, status):
+    assert live(kind, status={"a": 1}).status == status
+
+
+def test_a_claim_says_what_it_asks_for(live):
+    spec = {"resources": {"requests": {"storage": "5Gi"}}}
+    assert live("v1 PersistentVolumeClaim", "shop-beat", spec=spec).storage == "5Gi"
+    assert live("v1 PersistentVolumeClaim", "shop-beat", spec={}).storage == ""
+
+
+def test_what_a_newer_crd_has_is_no_error_of_the_apps(celery_app):
+    app = celery_app({"fromTheFuture": {"a": 1}, "workers": [{"name": "worker", "andThis": True}]})
+    spec = app.document(schema.load()).data["spec"]
+    assert ("fromTheFuture" in spec, spec["workers"]) == (False, [{"name": "worker"}])

@@ -19,7 +19,7 @@ def seen(name, cost=0, *, ready=True, terminating=False):
         started_at=None,
         requests={},
     )
-    return Seen(Ref("v1", "Pod", "web", name), f"uid of {name}", "shop-worker", cost, pod)
+    return Seen(Ref("v1", "Pod", "web", name), f"uid of {name}", "7", "shop-worker", cost, pod)
 
 
 @pytest.mark.parametrize(

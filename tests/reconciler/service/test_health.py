@@ -39,26 +39,23 @@ def page(condition):
         server.shutdown()
 
 
-def test_a_process_is_healthy_while_the_loop_turns(condition, clock, page):
+def test_a_process_is_healthy_while_all_its_threads_turn(condition, clock, page):
     assert page("/healthz") == (200, "yes\n")
+    for thread in ("queue", "follow Deployment"):
+        condition.turned(thread)
     clock.seconds = 59
-    condition.turned()
-    clock.seconds = 118
+    condition.turned("queue")
     assert page("/healthz") == (200, "yes\n")
-    clock.seconds = 119
+    clock.seconds = 60
     assert page("/healthz") == (503, "no\n")
+    condition.turned("follow Deployment")
+    assert page("/healthz") == (200, "yes\n")
 
 
-def test_a_long_pass_is_not_stuck_while_it_gets_answers(condition, clock):
-    for clock.seconds in range(0, 600, 30):
-        condition.answered("list", "200")
-        assert condition.healthy
-
-
-@pytest.mark.parametrize(("verb", "in_pass"), [("watch", True), ("update", False)], ids=["a watch", "the Lease"])
-def test_answers_to_others_do_not_hide_that_the_loop_is_stuck(condition, clock, verb, in_pass):
+def test_answers_do_not_hide_that_a_thread_is_stuck(condition, clock):
+    condition.turned("queue")
     for clock.seconds in range(0, 120, 30):
-        condition.answered(verb, "200", in_pass=in_pass)
+        condition.answered("200")
     assert (condition.healthy, condition.ready) == (False, True)
 
 
@@ -77,21 +74,21 @@ def test_answers_to_others_do_not_hide_that_the_loop_is_stuck(condition, clock, 
 )
 def test_a_process_is_ready_once_the_server_knows_it(condition, page, code, ready):
     assert page("/readyz") == (503, "no\n")
-    condition.answered("list", code)
+    condition.answered(code)
     assert page("/readyz")[0] == (200 if ready else 503)
 
 
 def test_a_process_is_not_ready_when_the_server_is_silent(condition, clock):
-    condition.answered("list", "200")
+    condition.answered("200")
     clock.seconds = 60
-    condition.turned()
+    condition.turned("queue")
     assert (condition.healthy, condition.ready) == (True, False)
 
 
 def test_an_outage_of_the_server_is_no_reason_to_start_anew(condition, clock):
     for clock.seconds in range(0, 600, 30):
-        condition.answered("list", "error")
-        condition.turned()
+        condition.answered("error")
+        condition.turned("queue")
         assert condition.healthy
 
 

@@ -1,16 +1,12 @@
 """What is said about an app, as kstatus and people read it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.apply.verdict import Verdict
-from reconciler.memory import Known
-from reconciler.model import Change, Outcome, Ref, StepResult
-from reconciler.scaling.model import Condition, Decision, History
+from reconciler.model import Condition, Scaling, Verdict
 from reconciler.status import report
-from reconciler.work import Work
+from reconciler.status.report import Account
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, UTC)
 LATER = NOW + timedelta(hours=1)
@@ -32,9 +28,9 @@ def deployment(live):
     return deployment
 
 
-def status_of(app, lives, verdict, now, **decisions):
-    """Return the status of an app with these children, this verdict and these decisions about its groups."""
-    return report.status(Work(app, {}, Known(verdict=verdict), decisions=decisions), lives, now)
+def status_of(app, lives, verdict, now, **scaling):
+    """Return the status of an app with these children, this verdict and what is said of its groups."""
+    return report.status(Account(app, tuple(lives), verdict, scaling, (), "reconcile/a"), now)
 
 
 def summary(status):
@@ -127,6 +123,7 @@ def test_the_whole_status(celery_app, deployment, live):
     common = {"reason": "RollingOut", "message": message, "observedGeneration": 4, "lastTransitionTime": TEN_O_CLOCK}
     assert status == {
         "observedGeneration": 4,
+        "reconciler": "reconcile/a",
         "conditions": [
             {"type": "Ready", "status": "False", **common},
             {"type": "Reconciling", "status": "True", **common},
@@ -187,60 +184,17 @@ def test_a_condition_keeps_the_time_of_its_last_transition(celery_app, deploymen
     assert times == {"Ready": "2026-01-01T13:00:00Z", "Reconciling": "2026-01-01T13:00:00Z", "Stalled": TEN_O_CLOCK}
 
 
-def said(app, lives, verdict=None, results=()):
-    status = status_of(app, lives, verdict, NOW)
-    return [(event["type"], event["reason"], event["note"]) for event in report.events(app, status, results, NOW)]
-
-
-def test_becoming_ready_is_an_event_once(celery_app, deployment):
-    lives = [deployment()]
-    assert said(celery_app(), lives) == [("Normal", "Ready", "3 of 3 pods ready")]
-    assert said(celery_app(status=status_of(celery_app(), lives, None, NOW)), lives) == []
-
-
-def test_rolling_out_is_no_event(celery_app, deployment):
-    assert said(celery_app(), [deployment(readyReplicas=1)]) == []
-
-
-def test_what_holds_an_app_back_is_a_warning_once(celery_app, deployment):
-    why = Verdict("NameConflict", "taken", is_stalled=True)
-    assert said(celery_app(), [deployment()], why) == [("Warning", "NameConflict", "taken")]
-    assert said(celery_app(status=status_of(celery_app(), [], why, NOW)), [deployment()], why) == []
-
-
-def test_what_was_written_is_one_event(celery_app, deployment):
-    def result(outcome, kind, name):
-        return StepResult(Ref("any", kind, "web", name), outcome)
-
-    results = [
-        result(Outcome.CREATED, "ConfigMap", "shop-probe"),
-        result(Outcome.SKIPPED, "Service", "shop-flower"),
-        result(Outcome.DELETED, "Deployment", "shop-old"),
-        result(Outcome.FAILED, "Deployment", "shop-new"),
-    ]
-    app = celery_app(status=status_of(celery_app(), [deployment()], None, NOW))
-    expected = [("Normal", "Applied", "created ConfigMap shop-probe, deleted Deployment shop-old")]
-    assert said(app, [deployment()], results=results) == expected
-
-
-def test_a_note_has_at_most_1024_bytes(celery_app):
-    [event] = report.events(
-        celery_app(), status_of(celery_app(), [], Verdict("Any", "é" * 2000, is_stalled=True), NOW), [], NOW
-    )
-    assert event["note"] == "é" * 512
-
-
 def test_a_message_has_at_most_32768_characters(celery_app):
     status = status_of(celery_app(), [], Verdict("Any", "é" * 40_000), NOW)
     assert len(status["conditions"][0]["message"]) == 32_768
 
 
-def decision(active="True", limited="False", **more):
+def scaling(active="True", limited="False"):
     conditions = (
         Condition("ScalingActive", active, "ValidMetricFound" if active == "True" else "FailedGetMetric", "so it is"),
         Condition("ScalingLimited", limited, "DesiredWithinRange" if limited == "False" else "TooMany", "thus"),
     )
-    return Decision(3, "ReadyForNewScale", "it fits", conditions, History(), History(), **more)
+    return Scaling("it fits", conditions)
 
 
 def scaling_of(status):
@@ -254,7 +208,7 @@ def scaling_of(status):
 def test_what_holds_one_group_back_is_said_of_the_app(celery_app, deployment):
     app = celery_app({"workers": [{"name": "worker"}, {"name": "mail"}]})
     lives = [deployment(), deployment("mail")]
-    status = status_of(app, lives, None, NOW, worker=decision(), mail=decision("False", "True"))
+    status = status_of(app, lives, None, NOW, worker=scaling(), mail=scaling("False", "True"))
     assert scaling_of(status) == {
         "ScalingActive": ("False", "FailedGetMetric", "mail: so it is"),
         "ScalingLimited": ("True", "TooMany", "mail: thus"),
@@ -265,41 +219,90 @@ def test_what_holds_one_group_back_is_said_of_the_app(celery_app, deployment):
 def test_when_nothing_holds_them_back_all_groups_speak(celery_app, deployment):
     app = celery_app({"workers": [{"name": "worker"}, {"name": "mail"}]})
     lives = [deployment(), deployment("mail")]
-    status = status_of(app, lives, None, NOW, worker=decision(), mail=decision())
+    status = status_of(app, lives, None, NOW, worker=scaling(), mail=scaling())
     assert scaling_of(status)["ScalingActive"] == ("True", "ValidMetricFound", "worker: so it is; mail: so it is")
 
 
-def test_a_condition_that_a_decision_leaves_open_stays(celery_app, deployment):
-    first = status_of(celery_app(), [deployment()], None, NOW, worker=decision(limited="True"))
+def test_a_condition_that_is_left_open_stays(celery_app, deployment):
+    first = status_of(celery_app(), [deployment()], None, NOW, worker=scaling(limited="True"))
     app = celery_app(status=first)
-    open_one = decision()
-    open_one = replace(open_one, conditions=open_one.conditions[:1])
+    open_one = scaling()
+    open_one = open_one._replace(conditions=open_one.conditions[:1])
     again = status_of(app, [deployment()], None, LATER, worker=open_one)
     assert scaling_of(again)["ScalingLimited"] == ("True", "TooMany", "worker: thus")
 
 
 def test_without_scaling_there_is_no_word_of_it(celery_app, deployment):
-    first = status_of(celery_app(), [deployment()], None, NOW, worker=decision())
+    first = status_of(celery_app(), [deployment()], None, NOW, worker=scaling())
     assert scaling_of(status_of(celery_app(status=first), [deployment()], None, LATER)) == {}
 
 
 def test_pods_that_are_missing_come_before_how_many_there_shall_be(celery_app, deployment):
-    status = status_of(celery_app(), [deployment(readyReplicas=1)], None, NOW, worker=decision())
+    status = status_of(celery_app(), [deployment(readyReplicas=1)], None, NOW, worker=scaling())
     assert status["workers"][0]["reason"] == "1 of 3 pods ready"
 
 
-def test_a_change_of_the_number_of_pods_is_an_event(celery_app, deployment):
-    first = status_of(celery_app(), [deployment()], None, NOW)
-    ref = Ref("apps/v1", "Deployment", "web", "shop-worker")
-    scaled = StepResult(ref, Outcome.SCALED, "too much to do", (Change("spec.replicas", 3, 5),))
-    [event] = report.events(celery_app(status=first), first, [scaled], LATER)
-    assert (event["reason"], event["note"]) == ("Scaled", "Deployment shop-worker from 3 to 5: too much to do")
+# Who else writes
+
+CONTESTED = "Deployment shop-worker: spec.replicas is set back again and again, flagger writes it too"
+OTHER = "ConfigMap shop-probe: all of it is set back again and again, something else removes it"
 
 
-def test_the_events_of_a_pass_have_names_of_their_own(celery_app, deployment):
+def contradicted(app, lives, now, *contradictions):
+    status = report.status(Account(app, tuple(lives), contradictions=contradictions), now)
+    return status, [
+        {key: each[key] for key in ("status", "reason", "message", "lastTransitionTime")}
+        for each in status["conditions"]
+        if each["type"] == "Contradicted"
+    ]
+
+
+def test_where_nobody_else_writes_nothing_is_said_of_it(celery_app, deployment):
+    assert contradicted(celery_app(), [deployment()], NOW)[1] == []
+
+
+def test_who_else_writes_is_said_and_once_there_was_somebody_also_that_there_is_nobody_any_more(celery_app, deployment):
+    status, [found] = contradicted(celery_app(), [deployment()], NOW, CONTESTED, OTHER)
+    message = f"{CONTESTED}; {OTHER}"
+    assert found == {
+        "status": "True",
+        "reason": "SetBackAgain",
+        "message": message,
+        "lastTransitionTime": TEN_O_CLOCK,
+    }
+    status, [found] = contradicted(celery_app(status=status), [deployment()], LATER)
+    peace = {
+        "status": "False",
+        "reason": "NobodyElse",
+        "message": "nobody else changes what is written here",
+        "lastTransitionTime": "2026-01-01T13:00:00Z",
+    }
+    assert found == peace
+    assert contradicted(celery_app(status=status), [deployment()], LATER + timedelta(hours=1))[1] == [peace]
+
+
+def test_an_app_that_is_contradicted_is_as_ready_as_it_is(celery_app, deployment):
+    status, _ = contradicted(celery_app(), [deployment()], NOW, CONTESTED)
+    assert {each["type"]: each["status"] for each in status["conditions"]}["Ready"] == "True"
+
+
+def test_to_be_contradicted_is_news_and_so_is_no_longer_to_be(celery_app, deployment):
+    before, _ = contradicted(celery_app(), [deployment()], NOW)
+    after, _ = contradicted(celery_app(status=before), [deployment()], NOW, CONTESTED)
+    peace, _ = contradicted(celery_app(status=after), [deployment()], NOW)
+    assert report.is_news(celery_app(status=before), after)
+    assert report.is_news(celery_app(status=after), peace)
+
+
+@pytest.mark.parametrize(
+    ("before", "is_news"),
+    [
+        pytest.param({}, False, id="by us"),
+        pytest.param({"reconciler": "reconcile/b"}, True, id="by another installation"),
+        pytest.param({"reconciler": None}, True, id="by one that did not say who it is"),
+    ],
+)
+def test_who_reports_is_said_and_another_is_news(celery_app, deployment, before, is_news):
     status = status_of(celery_app(), [deployment()], None, NOW)
-    refs = [Ref("apps/v1", "Deployment", "web", name) for name in ("shop-worker", "shop-mail")]
-    scaled = [StepResult(ref, Outcome.SCALED, "any", (Change("spec.replicas", 3, 5),)) for ref in refs]
-    events = list(report.events(celery_app(), status, scaled, NOW))
-    assert [event["reason"] for event in events] == ["Scaled", "Scaled", "Ready"]
-    assert len({event["metadata"]["name"] for event in events}) == 3
+    assert status["reconciler"] == "reconcile/a"
+    assert report.is_news(celery_app(status=status | before), status) is is_news

@@ -1,6 +1,6 @@
 """reconciler/status/text.py: what people read."""
 
-from reconciler.model import CELERY_APP, DEPLOYMENT, AppResult, Change, Outcome, PassResult, Ref, StepResult
+from reconciler.model import CELERY_APP, DEPLOYMENT, AppResult, Change, Outcome, Ref, StepResult
 from reconciler.status import text
 
 SHOP = Ref(CELERY_APP.api_version, "CeleryApp", "shop", "shop")
@@ -53,8 +53,8 @@ def test_changes_are_shown_field_by_field():
         Change("metadata.labels.team", None, "tür"),
     )
     steps = (StepResult(WORKER, Outcome.CONFIGURED, changes=changes), StepResult(WORKER, Outcome.SKIPPED, "not ours"))
-    result = PassResult((AppResult(SHOP, steps), AppResult(SHOP, problem="ServerUnavailable: 503")), None)
-    assert list(text.changes(result)) == [
+    results = [AppResult(SHOP, steps), AppResult(SHOP, problem="ServerUnavailable: 503")]
+    assert list(text.changes(results)) == [
         "Deployment/shop/shop-worker configured",
         "  spec.replicas: 1 → 2",
         '  spec.template.spec.containers[0].image: "shop:1" → "shop:2"',
@@ -68,7 +68,7 @@ def test_a_new_child_is_shown_whole_and_one_that_goes_by_name():
     desired = {"kind": "Deployment", "spec": {"a": "on"}}
     created = StepResult(WORKER, Outcome.CREATED, changes=(Change("", None, desired),))
     deleted = StepResult(WORKER, Outcome.DELETED, changes=(Change("", {"kind": "Deployment"}, None),))
-    assert list(text.changes(PassResult((AppResult(SHOP, (created, deleted)),), None))) == [
+    assert list(text.changes([AppResult(SHOP, (created, deleted))])) == [
         "Deployment/shop/shop-worker created",
         "  + kind: Deployment",
         "  + spec:",
@@ -78,4 +78,4 @@ def test_a_new_child_is_shown_whole_and_one_that_goes_by_name():
 
 
 def test_nothing_to_change_is_nothing_to_say():
-    assert list(text.changes(PassResult((AppResult(SHOP),), None))) == []
+    assert list(text.changes([AppResult(SHOP)])) == []

@@ -1,18 +1,12 @@
-"""Why an app is not as it is asked to be: one reason for machines, one message for people. Pure values."""
+"""What holds an app back, in a reason and words. Pure values."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from reconciler.cluster.errors import ClusterError, Forbidden, Invalid
+from reconciler.model import Verdict
 from render.errors import InvalidInput, dotted
 
-
-class Verdict(NamedTuple):
-    reason: str
-    message: str
-    is_stalled: bool = False
-    """Waiting does not help: somebody has to change something."""
-    retry_after_seconds: float = 0.0
+LIST_FAILED = "ListFailed"
 
 
 def invalid(invalid_input: InvalidInput) -> Verdict:
@@ -34,16 +28,30 @@ def _reason(error: ClusterError) -> str:
         case Forbidden(is_terminating=True):
             return "NamespaceTerminating"
         case Invalid() if any(cause.get("field") == "metadata.uid" for cause in error.causes):
-            return "Conflict"  # another object of that name came: the next pass will see it
+            return "Conflict"  # another object of that name came: the next look will see it
         case ClusterError():
             return type(error).__name__
 
 
-def waiting(messages: Iterable[str]) -> Verdict:
+def unlisted(problem: str, *, is_stalled: bool) -> Verdict:
+    """Say that nothing is known of a kind."""
+    return Verdict(LIST_FAILED, problem, is_stalled)
+
+
+def waiting(message: str) -> Verdict:
     """Say what must be gone first."""
-    return Verdict("WaitingForDeletion", "; ".join(messages))
+    return Verdict("WaitingForDeletion", message)
 
 
 def crashed(error: BaseException) -> Verdict:
     """Admit a fault of our own."""
     return Verdict("InternalError", f"{type(error).__name__}: {error}")
+
+
+def together(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """Return one verdict for all: what waiting does not mend comes first, and each message is said once."""
+    ordered = sorted(verdicts, key=lambda each: not each.is_stalled)
+    if not ordered:
+        return None
+    messages = "; ".join(dict.fromkeys(each.message for each in ordered))
+    return ordered[0]._replace(message=messages, retry_after_seconds=max(each.retry_after_seconds for each in ordered))

@@ -1,0 +1,235 @@
+"""What is there, kept: each kind is listed once and then watched, by a thread of its own.
+
+A LIST is the truth, and comes again at every interval; what a watch tells in between only makes it known sooner. A
+kind that cannot be listed is told apart from one of which there is nothing, and what was known of it stays.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from reconciler.cluster.client import Cluster, Where
+from reconciler.cluster.errors import ClusterError, Expired, Forbidden, ListFailed, NotFound
+from reconciler.cluster.live import App, Live
+from reconciler.model import Kind, Manifest, Ref
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 300.0
+LASTING_SECONDS = 30.0
+"""A watch that ends earlier is broken."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""Before a kind is listed again that is not there."""
+LONGEST_OUTAGE_PAUSE_SECONDS = 15.0
+"""Before what failed is tried again, a LIST or a watch."""
+
+
+class Item(Protocol):
+    @property
+    def ref(self) -> Ref: ...
+    @property
+    def resource_version(self) -> str: ...
+    @property
+    def keys(self) -> Iterable[Hashable]:
+        """What it is looked up by, besides its name."""
+
+
+T = TypeVar("T", bound=Item)
+Made = Callable[[Manifest, T | None], T | None]
+"""Makes of an object what is kept of it, given what is kept of it as it was; None for one that is none of ours."""
+Heard = Callable[[Any, Any, bool], None]
+"""Told of an object as it was and as it is, None for one that was not there or is gone; and whether we wrote it."""
+
+
+class Store(Generic[T]):
+    """The objects of one kind, by the newest that was heard of each."""
+
+    def __init__(self, cluster: Cluster, kind: Kind, made: Made[T], where: Where) -> None:
+        self.kind = kind
+        self.problem = f"{kind.name} list: not listed yet"
+        """Why it could not be listed when that was last tried; empty if it could."""
+        self.is_forbidden = False
+        self.is_watched = False
+        self.heard: Heard = lambda _old, _new, _ours: None
+        self.recovered: Callable[[], None] = lambda: None
+        """Told when it could be listed after it could not."""
+        self._cluster, self._made, self._where = cluster, made, where
+        self._items: dict[Ref, T] = {}
+        self._index: dict[Hashable, tuple[Ref, ...]] = {}
+        self._version = ""
+        self._listed_at = float("-inf")
+        self._retry_after_seconds = 0.0
+        self._lock = threading.RLock()
+
+    def get(self, ref: Ref) -> T | None:
+        return self._items.get(ref)
+
+    def all(self) -> list[T]:
+        with self._lock:
+            return list(self._items.values())
+
+    def by(self, key: Hashable) -> list[T]:
+        """Return the objects that have this key."""
+        with self._lock:
+            return [self._items[ref] for ref in self._index.get(key, ())]
+
+    def follow(self, interval_seconds: float, *, watches: bool, turned: Callable[[], None]) -> None:
+        """List and watch for ever."""
+        failures = 0
+        while True:
+            turned()
+            began = time.monotonic()
+            if self.problem or not self._version or began >= self._listed_at + interval_seconds:
+                self.refresh()
+            left = self._listed_at + interval_seconds - time.monotonic()
+            if watches and self._version and not self.problem and left > 0:
+                self._watch(min(left, WATCH_SECONDS), turned)
+            is_short = time.monotonic() - began < min(LASTING_SECONDS, interval_seconds)
+            failures = failures + 1 if is_short and (watches or self.problem) else 0
+            is_absent = not (self._version or self.problem)
+            rest = pause_seconds(failures, LONGEST_PAUSE_SECONDS if is_absent else LONGEST_OUTAGE_PAUSE_SECONDS)
+            rest = max(rest, self._retry_after_seconds) if self.problem else rest
+            time.sleep(max(0.0, min(rest if failures or watches else left, interval_seconds)))
+
+    def refresh(self, *, consistently: bool = False) -> None:
+        """List anew; from the server's cache, unless it may be behind what we know or was not able to."""
+        since = "" if consistently or self.problem else self._version
+        try:
+            listed = self._cluster.list(self.kind, self._kept_or_made, self._where, since)
+            self._replace([item for item in listed.items if item], listed.resource_version)
+        except ListFailed as failure:
+            problem, self.is_forbidden = str(failure), isinstance(failure.__cause__, Forbidden)
+            self._retry_after_seconds = min(failure.retry_after_seconds, LONGEST_PAUSE_SECONDS)
+        except Exception as error:  # a fault of our own must end no thread
+            log.exception("%s list", self.kind.name)
+            problem = f"{self.kind.name} list: {type(error).__name__}"
+        else:
+            problem = ""
+        if problem and problem != self.problem:
+            log.warning("%s", problem)
+        has_recovered = self.problem and not problem
+        self.problem, self._listed_at = problem, time.monotonic()
+        if has_recovered:
+            self.recovered()
+
+    def take(self, item: T, *, ours: bool = False) -> None:
+        """Take in an object, unless a newer one of it is known."""
+        with self._lock:
+            old = self._items.get(item.ref)
+            if old and (old is item or _number(old.resource_version) > _number(item.resource_version)):
+                return
+            self._set(item.ref, item)
+        self.heard(old, item, ours)
+
+    def put(self, item: T) -> None:
+        """Put another form of the same object in its place."""
+        with self._lock:
+            if (old := self._items.get(item.ref)) and old.resource_version == item.resource_version:
+                self._items[item.ref] = item
+
+    def drop(self, ref: Ref, *, ours: bool = False) -> None:
+        with self._lock:
+            old = self._items.get(ref)
+            self._set(ref, None)
+        if old:
+            self.heard(old, None, ours)
+
+    def _set(self, ref: Ref, item: T | None) -> None:
+        if old := self._items.pop(ref, None):
+            for key in old.keys:
+                self._index[key] = tuple(each for each in self._index[key] if each != ref)
+                if not self._index[key]:
+                    del self._index[key]
+        if item:
+            self._items[ref] = item
+            for key in item.keys:
+                self._index[key] = (*self._index.get(key, ()), ref)
+
+    def _replace(self, items: list[T], version: str) -> None:
+        """Take in a list; what came after it was made is in it no more than what has gone since."""
+        refs = {item.ref for item in items}
+        for old in self.all():
+            if old.ref not in refs and (not version or _number(old.resource_version) <= _number(version)):
+                self.drop(old.ref)
+        for item in items:
+            self.take(item)
+        self._version = version
+
+    def _kept_or_made(self, manifest: Manifest) -> T | None:
+        kept = self._items.get(Ref.of(manifest))
+        is_same = kept is not None and kept.resource_version == manifest["metadata"]["resourceVersion"]
+        return kept if is_same else self._made(manifest, kept)
+
+    def _watch(self, seconds: float, turned: Callable[[], None]) -> None:
+        """Hear what changes until the watch ends. Of a kind that is gone, or what is forgotten, a list tells."""
+        try:
+            for event, manifest in self._cluster.watch(self.kind, self._where, self._version, seconds):
+                self.is_watched = True
+                turned()
+                self._hear(event, manifest)
+        except (Expired, NotFound):
+            self._version = ""
+        except ClusterError as error:
+            log.debug("%s", error)
+        except Exception:
+            log.exception("%s watch", self.kind.name)
+        finally:
+            self.is_watched = False
+
+    def _hear(self, event: str, manifest: Manifest) -> None:
+        if event != "BOOKMARK":
+            item = None if event == "DELETED" else self._kept_or_made(manifest)
+            if item:
+                self.take(item)
+            else:
+                self.drop(Ref.of(manifest))
+        self._version = manifest["metadata"]["resourceVersion"]
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Every app, and every object that is labelled as the child of one."""
+
+    apps: Store[App]
+    children: Mapping[str, Store[Live]]
+    """By kind."""
+
+    def of(self, app: App) -> dict[Ref, Live]:
+        """Return what is labelled as the app's own, or has it as its controller."""
+        keys = ((app.ref.namespace, app.label), app.uid)
+        return {live.ref: live for store in self.children.values() for key in keys for live in store.by(key)}
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Kinds that could not be listed, and why: of their objects nothing new is known."""
+        return {kind: store.problem for kind, store in self.children.items() if store.problem}
+
+    @property
+    def stores(self) -> tuple[Store[Any], ...]:
+        return (*self.children.values(), self.apps)
+
+    def sync(self, seconds: float | None) -> None:
+        """Read everything consistently; children first, so that none is judged by an older spec than it is of.
+
+        Nobody waits for longer than so many seconds for a kind that does not come.
+        """
+        pool = ThreadPoolExecutor(len(self.children))
+        wait([pool.submit(store.refresh, consistently=True) for store in self.children.values()], seconds)
+        pool.shutdown(wait=False)
+        self.apps.refresh(consistently=True)
+
+
+def pause_seconds(failures: int, longest_seconds: float) -> float:
+    """Return how long to rest after so many failures: about 1, 2, 4 … seconds, or not at all after none."""
+    jitter = random.uniform(0.9, 1.1)  # noqa: S311 (no secret)
+    return min(longest_seconds, 2.0 ** min(failures - 1, 16)) * jitter if failures else 0.0
+
+
+def _number(resource_version: str) -> int:
+    """Return what makes versions of a kind comparable: https://kubernetes.io/docs/reference/using-api/api-concepts/."""
+    return int(resource_version) if resource_version.isdecimal() else 0

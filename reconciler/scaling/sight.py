@@ -1,0 +1,75 @@
+"""What is seen at one tick of the scaling clock, for all groups: pods, what they use, what there is to do for them.
+
+All are looked at together: one LIST of what pods use, one look at each broker. Each group is decided by itself.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from reconciler.cluster.cache import Store
+from reconciler.cluster.client import Cluster, Where
+from reconciler.cluster.errors import ListFailed
+from reconciler.cluster.live import Live
+from reconciler.model import POD_METRICS, Ref
+from reconciler.scaling import usage
+from reconciler.scaling.demand import Crew, Demanded
+from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.model import RESOURCES, Sample, Usage
+from reconciler.scaling.usage import Seen
+
+Samples = Mapping[tuple[str, str], Mapping[str, Sample]]
+"""By namespace and pod, and by resource."""
+
+
+class Measured(NamedTuple):
+    """What all pods use, or why it is not known."""
+
+    samples: Samples
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Sight:
+    number: int
+    """Of the tick."""
+    pods: Store[Seen]
+    measured: Measured
+    crews: dict[GroupKey, Crew] = field(default_factory=dict)
+    """Who was asked about."""
+    demanded: dict[GroupKey, Demanded] = field(default_factory=dict)
+    """What was told of them, as brokers answer."""
+
+    def knows(self, keys: Iterable[GroupKey]) -> bool:
+        """Say whether all has been told that was asked about these groups, and they were asked about."""
+        return all(key in self.demanded for key in keys)
+
+    def pods_of(self, deployment: Ref) -> list[Seen]:
+        return self.pods.by((deployment.namespace, deployment.name))
+
+    def usage(self, pods: Iterable[Seen]) -> Usage:
+        """Return what these pods use of each resource."""
+        if failure := self.pods.problem or self.measured.failure:
+            return Usage(failures=dict.fromkeys(RESOURCES, failure))
+        found = {seen.pod.name: self.measured.samples.get((seen.ref.namespace, seen.pod.name), {}) for seen in pods}
+        return Usage(
+            {
+                resource: {pod: samples[resource] for pod, samples in found.items() if resource in samples}
+                for resource in RESOURCES
+            }
+        )
+
+
+def crew(group: Group, deployment: Live, pods: Iterable[Seen]) -> Crew:
+    """Return the group with the pods that can say what they run."""
+    names = (each.pod.name for each in pods if each.pod.phase == "Running" and not each.pod.is_terminating)
+    return Crew(deployment.ref.namespace, group, frozenset(names))
+
+
+def measured(cluster: Cluster, where: Where) -> Measured:
+    """Return what all pods use."""
+    try:
+        listed = cluster.list(POD_METRICS, usage.measured, where)
+    except ListFailed as failure:
+        return Measured({}, str(failure))
+    return Measured({(each.namespace, each.pod): each.samples for each in listed.items})

@@ -1,0 +1,159 @@
+"""Looks at apps: what wakes one, what is remembered from one to the next, and what all have in common."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from reconciler import reconcile
+from reconciler.apply import plan
+from reconciler.cluster.cache import Cache, Store
+from reconciler.cluster.client import Cluster, Where
+from reconciler.cluster.errors import Halted
+from reconciler.cluster.live import App, Live
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, AppResult, Moment, Ref
+from reconciler.reconcile import Memory, World
+from reconciler.scaling.demand import Demand
+from reconciler.scaling.group import Group
+from reconciler.service.metrics import Metrics
+from reconciler.service.queue import Queue
+from reconciler.service.rollouts import Rollouts
+from reconciler.service.settings import Settings
+from reconciler.service.ticks import Ticks
+from render.schema import load as load_schema
+
+log = logging.getLogger(__name__)
+
+REPORT_SECONDS = 1.0
+"""Within which several changes of an app's children are reported together."""
+CRASHED_SECONDS = 60.0
+
+_BEGAN = datetime.now(UTC), time.monotonic()
+
+
+def now() -> Moment:
+    wall, steady = _BEGAN
+    return Moment(datetime.now(UTC), wall + timedelta(seconds=time.monotonic() - steady))
+
+
+class Looks:
+    def __init__(self, cluster: Cluster, settings: Settings, metrics: Metrics, wake: Callable[[], None]) -> None:
+        where = Where(settings.namespace, APP_LABEL)
+        self.cluster, self.settings, self.metrics = cluster, settings, metrics
+        self.cache = Cache(
+            Store(cluster, CELERY_APP, App.of, Where(settings.namespace, settings.selector)),
+            {kind.name: Store(cluster, kind, Live.of, where) for kind in CHILD_KINDS},
+        )
+        self.queue = Queue(time.monotonic, settings.concurrency, wake)
+        self.rollouts = Rollouts(settings.rollouts, self.queue.add)
+        self.ticks = Ticks(cluster, self.cache, Demand(cluster, settings.broker_timeout), settings.namespace)
+        self.now: Callable[[], Moment] = now
+        self.memories: dict[str, Memory] = {}
+        """By UID: an app that is deleted and created again is another."""
+        self._schema = load_schema()
+        self._turned: Callable[[str], None] | None = None
+        self.ticks.groups, self.ticks.wake, self.ticks.follow = self._groups, self.queue.add, self._follow
+        self.cache.apps.heard = self._heard_of_app
+        for store in self.cache.children.values():
+            store.heard, store.recovered = self._heard_of_child, self.add_all
+
+    def begin(self, sync_seconds: float, turned: Callable[[str], None]) -> None:
+        """Begin a term: what was remembered may not be so any more, since another may have written."""
+        self.memories = {}
+        self.cache.sync(sync_seconds)
+        self.add_all()
+        if not self._turned:
+            self._turned = turned
+            for store in self.cache.stores:
+                self._follow(store)
+
+    def look(self, app: App, holds: Callable[[], bool]) -> AppResult | None:
+        """Look at one app, and write only while it holds; None if nothing came of it."""
+        began = time.monotonic()
+        self.rollouts.forget(app.ref)
+        world = World(
+            cluster=self.cluster.in_term(holds),
+            cache=self.cache,
+            schema=self._schema,
+            sight=self.ticks.of(app) if plan.scales(app) else None,
+            now=self.now(),
+            installation=self.settings.installation,
+            dry_run=self.settings.dry_run,
+            may_roll=self.rollouts.may_roll,
+        )
+        try:
+            found = reconcile.look(world, app, self.memories.get(app.uid, Memory()))
+        except Halted:
+            self.metrics.ended("halted", time.monotonic() - began)
+            return None
+        except Exception:
+            log.exception("%s crashed", app.ref)
+            self.metrics.ended("crashed", time.monotonic() - began)
+            self.queue.add(app.ref, CRASHED_SECONDS)
+            return None
+        finally:
+            self.rollouts.looked(app)
+        if holds():
+            self.memories[app.uid] = found.memory
+        self.metrics.ended("failed" if found.result.problem else "done", time.monotonic() - began)
+        self.metrics.record(found.result)
+        if found.due:
+            self.queue.add(app.ref, max((found.due - world.now.steady).total_seconds(), 0.0))
+        return found.result
+
+    def look_at_all(self, holds: Callable[[], bool]) -> list[AppResult]:
+        """Read everything and look at every app once; brokers are waited for."""
+        self.cache.sync(None)
+        apps = self.cache.apps.all()
+        for app in filter(plan.scales, apps):
+            memory = self.memories.get(app.uid, Memory())
+            known = reconcile.scaled(app, memory.scaling.scaled, self._schema)
+            self.memories[app.uid] = replace(memory, scaling=replace(memory.scaling, scaled=known))
+        self.ticks.waited_for(apps)
+        with ThreadPoolExecutor(self.settings.concurrency) as pool:
+            found = list(pool.map(partial(self.look, holds=holds), apps))
+        return [result for result in found if result]
+
+    def add_all(self) -> None:
+        for app in self.cache.apps.all():
+            self.queue.add(app.ref)
+
+    def _follow(self, store: Store[Any]) -> None:
+        """Keep a store up to date, in a thread of its own."""
+        if self._turned:
+            turned, how = partial(self._turned, store.kind.name), {"watches": self.settings.watch}
+            follow = partial(store.follow, self.settings.interval, turned=turned, **how)
+            threading.Thread(target=follow, name=f"follow {store.kind.name}", daemon=True).start()
+
+    def _heard_of_app(self, old: App | None, new: App | None, ours: bool) -> None:  # noqa: FBT001 (see Heard)
+        if old and (new is None or new.uid != old.uid):
+            self.memories.pop(old.uid, None)
+            self.ticks.forget(old)
+            self.metrics.forget(old.ref)
+            self.rollouts.forget(old.ref)
+        if new and not ours:
+            is_status = old is not None and old.text == new.text
+            self.queue.add(new.ref, REPORT_SECONDS if is_status else 0.0)
+
+    def _heard_of_child(self, old: Live | None, new: Live | None, ours: bool) -> None:  # noqa: FBT001 (see Heard)
+        self.rollouts.heard(old, new)
+        is_status = old is not None and new is not None and old.changes_little_to(new)
+        if ours or (is_status and old and new and old.status == new.status):
+            return  # a status that is not reported, such as that of an autoscaler
+        for app in {ref for live in (old, new) if live for ref in self._apps_of(live)}:
+            self.queue.add(app, REPORT_SECONDS if is_status else 0.0)
+
+    def _apps_of(self, live: Live) -> Iterator[Ref]:
+        """Yield the apps that a child may be of: by its controller, and by its label."""
+        if live.controller and live.controller.kind == CELERY_APP.name:
+            yield Ref(CELERY_APP.api_version, CELERY_APP.name, live.ref.namespace, live.controller.name)
+        yield from (app.ref for app in self.cache.apps.by((live.ref.namespace, live.app)))
+
+    def _groups(self, app: App) -> tuple[Group, ...]:
+        memory = self.memories.get(app.uid)
+        return memory.scaling.scaled.groups if memory and plan.scales(app) else ()

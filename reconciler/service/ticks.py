@@ -1,0 +1,97 @@
+"""The scaling clock: every group is decided once a tick, as soon as its broker has answered what there is to do."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from reconciler.apply import plan
+from reconciler.cluster.cache import Cache, Store
+from reconciler.cluster.client import Cluster, Where
+from reconciler.cluster.live import App
+from reconciler.model import APP_LABEL, POD, Ref
+from reconciler.scaling import groups, sight, usage
+from reconciler.scaling.demand import Demand, Demanded
+from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.sight import Measured, Sight
+
+TICK_SECONDS = 15.0
+"""From a decision to the next, as the HorizontalPodAutoscaler has it."""
+
+
+class Ticks:
+    def __init__(self, cluster: Cluster, cache: Cache, demand: Demand, namespace: str | None) -> None:
+        self.pods: Store[usage.Seen] = Store(cluster, POD, usage.seen, Where(namespace, APP_LABEL))
+        self.groups: Callable[[App], tuple[Group, ...]] = lambda _: ()
+        self.wake: Callable[[Ref], None] = lambda _: None
+        self.follow: Callable[[Store[usage.Seen]], None] = lambda _: None
+        self._follows = False
+        self._cluster, self._cache, self.demand, self._namespace = cluster, cache, demand, namespace
+        self._sights: dict[str, Sight] = {}
+        self._number = 0
+        self._next = 0.0
+        self._first: set[Ref] = set()
+        self._thread = threading.Thread()
+
+    def of(self, app: App) -> Sight | None:
+        """Return what was seen for an app at its last tick; one that had none gets its first soon."""
+        if (found := self._sights.get(app.uid)) is None:
+            self._first.add(app.ref)
+        return found
+
+    def forget(self, app: App) -> None:
+        self._sights.pop(app.uid, None)
+
+    def turn(self) -> None:
+        """Tick if it is time, beside what else there is to do; one tick at a time."""
+        if self._thread.is_alive():
+            return
+        if apps := self._due():
+            self._thread = threading.Thread(target=self.tick, args=[apps], name="tick", daemon=True)
+            self._thread.start()
+
+    def tick(self, apps: Iterable[App]) -> None:
+        """Look at what the apps are scaled by: those by their queues alone need not wait for what pods use."""
+        apps = [app for app in apps if self.groups(app)]
+        if apps and not self._follows:
+            self._follows = True
+            self.follow(self.pods)
+        uses = {app.uid: any(group.policy.metrics for group in self.groups(app)) for app in apps}
+        for by_usage in (False, True):
+            some = [app for app in apps if uses[app.uid] is by_usage]
+            seen, refs = self.see(some), {app.uid: app.ref for app in some}
+            self.demand.look(seen.crews, partial(self._answered, seen, refs))
+
+    def waited_for(self, apps: Iterable[App]) -> None:
+        """Tick, and return when all brokers have answered or had their time."""
+        seen = self.see(apps)
+        seen.demanded.update(self.demand.of(seen.crews))
+
+    def see(self, apps: Iterable[App]) -> Sight:
+        """Return what there is to see for these apps before their brokers have answered."""
+        scaled = {app: self.groups(app) for app in apps}
+        if any(scaled.values()) and not self.pods.is_watched:
+            self.pods.refresh()
+        uses = any(group.policy.metrics for found in scaled.values() for group in found)
+        where = Where(self._namespace, APP_LABEL)
+        self._number += 1
+        measured = sight.measured(self._cluster, where) if uses else Measured({})
+        seen = Sight(self._number, self.pods, measured)
+        for app, found in scaled.items():
+            lives = (live for live in self._cache.of(app).values() if plan.belongs(app, live))
+            seen.crews.update(groups.crews(groups.targets(app, found, lives), seen))
+            self._sights[app.uid] = seen
+        return seen
+
+    def _due(self) -> list[App]:
+        now, first = time.monotonic(), self._first
+        self._first = set()
+        if now >= self._next:
+            self._next = now + TICK_SECONDS
+            return self._cache.apps.all()
+        return [app for ref in first if (app := self._cache.apps.get(ref))]
+
+    def _answered(self, seen: Sight, refs: Mapping[str, Ref], told: Mapping[GroupKey, Demanded]) -> None:
+        seen.demanded.update(told)
+        for uid in {uid for uid, _ in told}:
+            self.wake(refs[uid])

@@ -1,0 +1,55 @@
+"""Which groups of an app are ours to scale, and by what."""
+
+import pytest
+
+from reconciler.scaling import group
+from render import schema
+from render.errors import InvalidInput
+
+SCALING = {"maxReplicas": 5, "queue": {"averageLength": 4}}
+
+
+def scaled(app):
+    return group.scaled(app, schema.load())
+
+
+def test_only_groups_of_our_own_engine_are_ours_to_scale(celery_app):
+    workers = [
+        {"name": "fixed", "replicas": 2},
+        {"name": "ours", "scaling": SCALING},
+        {"name": "kedas", "scaling": SCALING | {"engine": "KEDA"}},
+        {"name": "ours-too", "scaling": {"maxReplicas": 5, "cpu": {"averageValue": "1"}}},
+    ]
+    app = celery_app({"broker": {"url": "redis://redis/1"}, "workers": workers})
+    assert app.scales
+    assert [each.name for each in scaled(app)] == ["ours", "ours-too"]
+    assert not celery_app({"workers": workers[:1]}).scales
+
+
+def test_a_group_knows_its_queues_its_broker_and_its_settings(celery_app):
+    options = {"broker_transport_options": {"visibility_timeout": 60}}
+    worker = {"name": "mail", "queues": ["mail", "news"], "scaling": SCALING, "settings": {"control_exchange": "shop"}}
+    secret = {"secretKeyRef": {"name": "shop-broker", "key": "url"}}
+    [found] = scaled(celery_app({"broker": {"urlFrom": secret}, "settings": options, "workers": [worker]}))
+    assert (found.queues, found.url) == ({"mail", "news"}, ("shop-broker", "url"))
+    assert found.settings == options | {"control_exchange": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param({"broker": {"url": "redis://redis/1"}}, ({"celery"}, "redis://redis/1"), id="Celery's own queue"),
+        pytest.param(
+            {"scaling": {"maxReplicas": 5, "cpu": {"averageValue": "1"}}}, (set(), None), id="none is counted"
+        ),
+    ],
+)
+def test_without_queues_a_group_has_that_of_celery(celery_app, spec, expected):
+    worker = {"name": "worker", "scaling": spec.pop("scaling", SCALING)}
+    [found] = scaled(celery_app({**spec, "workers": [worker]}))
+    assert (found.queues, found.url) == expected
+
+
+def test_an_invalid_app_has_no_groups_to_scale(celery_app):
+    with pytest.raises(InvalidInput):
+        scaled(celery_app({"workers": [{"name": "worker", "scaling": {"maxReplicas": 0}}]}))
