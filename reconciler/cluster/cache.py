@@ -75,6 +75,8 @@ class Store(Generic[T]):
 
     def by(self, key: Hashable) -> list[T]:
         """Return the objects that have this key."""
+        if key not in self._index:
+            return []
         with self._lock:
             return [self._items[ref] for ref in self._index.get(key, ())]
 

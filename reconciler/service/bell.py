@@ -3,7 +3,11 @@
 import contextlib
 import queue
 import signal
+import time
 from types import FrameType
+
+TOGETHER_SECONDS = 0.002
+"""What rings within so long is one ring."""
 
 
 class Bell:
@@ -24,6 +28,7 @@ class Bell:
         """Return when the bell rings, or after so long; what has rung until then is one ring."""
         with contextlib.suppress(queue.Empty):
             self._rung.get(timeout=max(seconds, 0.0))
+            time.sleep(TOGETHER_SECONDS)
             while True:
                 self._rung.get_nowait()
 

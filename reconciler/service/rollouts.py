@@ -63,6 +63,8 @@ class Rollouts:
         self._wake_next()
 
     def _wake_next(self) -> None:
+        if not self._waiting:
+            return
         with self._lock:
             room = self._limit - len(self._rolling.keys() | self._granted)
             woken = [self._waiting.popitem(last=False)[0] for _ in range(min(max(room, 0), len(self._waiting)))]

@@ -17,6 +17,8 @@ CONDITIONS = ("Ready", "Reconciling", "Stalled")
 SCALING_CONDITIONS = {"ScalingActive": "False", "ScalingLimited": "True"}
 """Of an app with several groups: the status that one of them is enough for."""
 CONTRADICTED = "Contradicted"
+Conditions = Mapping[str, Manifest]
+"""By type, as they were."""
 OURS = (*CONDITIONS, *SCALING_CONDITIONS, CONTRADICTED)
 
 
@@ -57,15 +59,16 @@ def status(account: Account, now: datetime) -> Manifest:
     lives = sorted(account.lives, key=lambda live: (RANK[live.ref.kind], live.ref.name))
     rollouts = {live.component: Rollout.of(live) for live in lives if live.ref.kind == DEPLOYMENT.name}
     groups = [rollouts[name] for name in app.groups if name in rollouts]
+    before = by_type(app.status)
     conditions = (
         *_conditions(_state(app, rollouts, account.verdict)),
-        *_scaling_conditions(account),
-        *_contradictions(account),
+        *_scaling_conditions(account, before),
+        *_contradictions(account, before),
     )
     found: Manifest = {
         "observedGeneration": app.generation,
         "reconciler": account.reconciler,
-        "conditions": [_condition(app, each, now) for each in conditions],
+        "conditions": [_condition(app, each, before.get(each.type, {}), now) for each in conditions],
         "workersReady": f"{sum(group.ready for group in groups)}/{sum(group.desired for group in groups)}",
         "workers": [_group(name, rollouts.get(name), account.scaling.get(name)) for name in app.groups],
         "children": [_child(live) for live in lives],
@@ -99,7 +102,7 @@ def _conditions(state: State) -> Iterator[Condition]:
     return (Condition(kind, status, state.reason, state.message) for kind, status in statuses)
 
 
-def _scaling_conditions(account: Account) -> Iterator[Condition]:
+def _scaling_conditions(account: Account, before: Conditions) -> Iterator[Condition]:
     """Yield a condition for all groups together: what holds one of them back holds back the app."""
     for kind, telling in SCALING_CONDITIONS.items():
         found = [
@@ -109,7 +112,7 @@ def _scaling_conditions(account: Account) -> Iterator[Condition]:
             if each.type == kind
         ]
         if not found:
-            if account.scaling and (old := by_type(account.app.status).get(kind)):
+            if account.scaling and (old := before.get(kind)):
                 yield Condition(kind, old["status"], old["reason"], old["message"])
             continue
         telltale = [(name, each) for name, each in found if each.status == telling] or found
@@ -117,16 +120,15 @@ def _scaling_conditions(account: Account) -> Iterator[Condition]:
         yield telltale[0][1]._replace(message=message)
 
 
-def _contradictions(account: Account) -> Iterator[Condition]:
+def _contradictions(account: Account, before: Conditions) -> Iterator[Condition]:
     """Yield who else writes what we write; once there was somebody, also that there is nobody any more."""
     if account.contradictions:
         yield Condition(CONTRADICTED, "True", "SetBackAgain", "; ".join(account.contradictions))
-    elif CONTRADICTED in by_type(account.app.status):
+    elif CONTRADICTED in before:
         yield Condition(CONTRADICTED, "False", "NobodyElse", "nobody else changes what is written here")
 
 
-def _condition(app: App, condition: Condition, now: datetime) -> Manifest:
-    old = by_type(app.status).get(condition.type, {})
+def _condition(app: App, condition: Condition, old: Manifest, now: datetime) -> Manifest:
     since = old["lastTransitionTime"] if old.get("status") == condition.status else f"{now:%Y-%m-%dT%H:%M:%SZ}"
     return {
         "type": condition.type,
