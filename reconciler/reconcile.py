@@ -95,7 +95,7 @@ def look(world: World, app: App, memory: Memory) -> Look:
 def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepResult, ...], Verdict | None]:
     """Return what is known after applying; a fault of our own is that app's alone."""
     if not plan.applies(app):
-        return Known(), (), None
+        return Known(fights=before.fights), (), None
     scene = Scene(world.cluster, world.cache, world.schema, world.now, world.dry_run, world.may_roll)
     try:
         known, results = children.applied(scene, app, before)

@@ -56,10 +56,8 @@ def _applied(scene: Scene, app: App, known: Known, wanted: tuple[Manifest, ...],
     results = tuple(each.result for each in done)
     if scene.dry_run:
         return Applied(known, results)
-    after, written = (
-        known.after(app, children, done, scene.now),
-        {each.step.ref: each.live for each in done if each.is_written},
-    )
+    after = known.after(app, children, done, scene.now)
+    written = {each.step.ref: each.live for each in done if each.is_written}
     for ref, live in written.items():
         store = scene.cache.children[ref.kind]
         store.take(live, ours=True) if live else store.drop(ref, ours=True)

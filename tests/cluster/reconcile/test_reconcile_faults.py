@@ -119,7 +119,8 @@ def test_a_kind_we_may_not_list_holds_back_its_own_children(shop, other, reconci
     other.take()
     with proxy.fault(answer(403, "may not"), "GET .*/poddisruptionbudgets"):
         reconciler.run()
-        assert shop.ready == ("Unknown", "ListFailed", "PodDisruptionBudget list: 403 may not")
+        assert shop.ready == ("False", "ListFailed", "PodDisruptionBudget list: 403 may not")
+        assert shop.conditions["Stalled"] == "True"
         assert shop.names() == {
             f"{kind} {name}-{part}"
             for kind, part in (("ConfigMap", "probe"), ("Deployment", "worker"))
