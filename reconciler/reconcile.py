@@ -95,7 +95,8 @@ def look(world: World, app: App, memory: Memory) -> Look:
 def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepResult, ...], Verdict | None]:
     """Return what is known after applying; a fault of our own is that app's alone."""
     if not plan.applies(app):
-        return Known(fights=before.fights), (), None
+        own = {ref: fight for ref, fight in before.fights.items() if ref == app.ref and plan.reports(app)}
+        return Known(fights=own), (), None
     scene = Scene(world.cluster, world.cache, world.schema, world.now, world.dry_run, world.may_roll)
     try:
         known, results = children.applied(scene, app, before)
