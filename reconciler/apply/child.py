@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from reconciler.cluster import live
-from reconciler.cluster.live import Live
+from reconciler.cluster.live import Live, digest, text_of
 from reconciler.model import Change, Manifest, Ref, Verdict
 
 NEVER = "1"
@@ -22,6 +21,8 @@ class Child:
     """What an apply would change of what is there."""
     obstacle: Verdict | None = None
     """Why it cannot be applied now."""
+    is_listed: bool = True
+    """Whether the lists show what is there; else nobody tells when that changes."""
 
     @cached_property
     def ref(self) -> Ref:
@@ -30,12 +31,13 @@ class Child:
     @cached_property
     def digest(self) -> bytes:
         """Digest of what is desired."""
-        return live.digest(live.text_of(self.desired))
+        return digest(text_of(self.desired))
 
     @property
     def about(self) -> bytes:
         """What a failure is about: what is desired, and what is there. Of anything else it says nothing."""
-        return self.digest + (self.live.digest + bytes([self.live.is_terminating]) if self.live else b"")
+        live = self.live if self.is_listed else None
+        return self.digest + (live.digest + bytes([live.is_terminating]) if live else b"")
 
     @property
     def guarded(self) -> Manifest:

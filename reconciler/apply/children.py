@@ -100,7 +100,7 @@ def _unlisted(child: Child, cluster: Cluster) -> Child:
         return replace(child, answer=cluster.apply(child.guarded, dry_run=True))
     except Conflict:
         try:
-            return replace(child, live=Live.of(cluster.get(child.ref)))
+            return replace(child, live=Live.of(cluster.get(child.ref)), is_listed=False)
         except NotFound:  # it has gone in between
             return child
 

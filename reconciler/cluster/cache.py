@@ -9,8 +9,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from reconciler.cluster.client import Cluster, Where
@@ -220,9 +220,13 @@ class Cache:
 
         Nobody waits for longer than so many seconds for a kind that does not come.
         """
-        pool = ThreadPoolExecutor(len(self.children))
-        wait([pool.submit(store.refresh, consistently=True) for store in self.children.values()], seconds)
-        pool.shutdown(wait=False)
+        reads = (partial(store.refresh, consistently=True) for store in self.children.values())
+        threads = [threading.Thread(target=read, daemon=True) for read in reads]  # one that hangs holds up no end
+        for thread in threads:
+            thread.start()
+        end = None if seconds is None else time.monotonic() + seconds
+        for thread in threads:
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
         self.apps.refresh(consistently=True)
 
 
