@@ -40,5 +40,5 @@ def test_the_reasons_that_are_explained_are_given():
     [table] = re.findall(r"^\| reason .*?\n\n", page, re.MULTILINE | re.DOTALL)
     cells = re.findall(r"^\| ([A-Z][\w, ]+) \|", table, re.MULTILINE)
     explained = {reason for cell in cells for reason in cell.split(", ")}
-    program = " ".join(path.read_text() for path in (ROOT / "reconciler").glob("*.py"))
+    program = " ".join(path.read_text() for path in (ROOT / "reconciler").rglob("*.py"))
     assert "AllReady" in explained <= set(re.findall(r"\w+", program))
