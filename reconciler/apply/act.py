@@ -51,7 +51,7 @@ def write(step: Step, cluster: Cluster) -> Live | None:
     elif step.child:
         if step.mends_ownership and step.live:
             _mend_ownership(step.child, step.live, cluster)
-        live = Live.of(cluster.apply(step.child.guarded, dry_run=False)).looked_into
+        live = Live.of(cluster.apply(step.child.guarded, dry_run=False), packs=False)
     log.info("%s", f"{step.ref} {step.outcome} {' '.join(change.path for change in step.changes)}".rstrip())
     return live
 

@@ -30,8 +30,9 @@ MISSING = object()
 
 def added_by_hand(owners: Iterable[Manifest], desired: Manifest) -> Fields:
     """Return the fields that kubectl's managers own and we do not, less those that are theirs to set."""
-    hands: Fields = {}
-    ours: Fields = {}
+    owners, hands, ours = tuple(owners), Fields(), Fields()
+    if not any(_is_by_hand(owner, desired) for owner in owners):
+        return {}
     for owner in owners:
         if _is_ours(owner):
             ours = _merged(ours, _fields(owner))

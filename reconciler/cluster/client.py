@@ -24,7 +24,7 @@ _APPLY = "application/apply-patch+yaml"
 _APPLY_QUERY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
 _DRY_RUN = {"dryRun": "All"}
 
-PAGE_ITEMS = 500
+PAGE_ITEMS = 200
 SILENCE_SECONDS = 90.0
 """Without an event nor a bookmark, after which a watch is taken for broken."""
 _CONNECTIONS = 64

@@ -31,6 +31,9 @@ REVISION = "deployment.kubernetes.io/revision"
 
 TOLD = (DEPLOYMENT.name, PERSISTENT_VOLUME_CLAIM.name)
 """Kinds whose status is reported."""
+COUNTS = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "phase")
+CONDITIONS = {"Progressing": ("type", "reason"), "ReplicaFailure": ("type", "status", "reason", "message")}
+"""What of a status is reported."""
 OURS = "Reconciler"
 """The scaling engine that we are."""
 
@@ -96,7 +99,7 @@ class Live:
     """What is stable of it and its managedFields, until it was looked into; then nothing."""
 
     @classmethod
-    def of(cls, manifest: Manifest, old: "Live | None" = None) -> Self:
+    def of(cls, manifest: Manifest, old: "Live | None" = None, *, packs: bool = True) -> Self:
         """Return the object; of one that differs from what it was in nothing stable, only what is told."""
         metadata, labels = manifest["metadata"], manifest["metadata"].get("labels") or {}
         text, spec = text_of(stable(manifest)), manifest.get("spec") or {}
@@ -114,9 +117,9 @@ class Live:
             finalizers=tuple(metadata.get("finalizers") or ()),
             replicas=spec.get("replicas"),
             storage=((spec.get("resources") or {}).get("requests") or {}).get("storage", ""),
-            status=(manifest.get("status") or {}) if manifest["kind"] in TOLD else {},
+            status=_told(manifest.get("status") or {}) if manifest["kind"] in TOLD else {},
             digest=found,
-            packed=b"" if is_known else zlib.compress(f"{text}\n{text_of(owners)}".encode(), 1),
+            packed=b"" if is_known or not packs else zlib.compress(f"{text}\n{text_of(owners)}".encode(), 1),
         )
 
     @property
@@ -143,6 +146,14 @@ class Live:
     def keys(self) -> tuple[Hashable, ...]:
         """What it is looked up by: whose it says it is, and whose it is."""
         return (self.ref.namespace, self.app), *([self.controller.uid] if self.controller else [])
+
+
+def _told(status: Manifest) -> Manifest:
+    """Return what is reported of a status, and nothing that changes besides."""
+    found = {key: status[key] for key in COUNTS if key in status}
+    conditions = [each for each in status.get("conditions") or () if each["type"] in CONDITIONS]
+    told = [{key: each[key] for key in CONDITIONS[each["type"]] if key in each} for each in conditions]
+    return found | ({"conditions": told} if told else {})
 
 
 def _controller(metadata: Manifest) -> Controller | None:

@@ -25,6 +25,7 @@ from reconciler.service.queue import Queue
 from reconciler.service.rollouts import Rollouts
 from reconciler.service.settings import Settings
 from reconciler.service.ticks import Ticks
+from reconciler.status import report
 from render.schema import load as load_schema
 
 log = logging.getLogger(__name__)
@@ -143,10 +144,12 @@ class Looks:
     def _heard_of_child(self, old: Live | None, new: Live | None, ours: bool) -> None:  # noqa: FBT001 (see Heard)
         self.rollouts.heard(old, new)
         is_status = old is not None and new is not None and old.changes_little_to(new)
-        if ours or (is_status and old and new and old.status == new.status):
-            return  # a status that is not reported, such as that of an autoscaler
+        if ours or (is_status and old and new and report.reads_alike(old, new)):
+            return
+        # One that is new is our own, mostly, and told of before the answer to its creation was read.
+        can_wait = is_status or old is None
         for app in {ref for live in (old, new) if live for ref in self._apps_of(live)}:
-            self.queue.add(app, REPORT_SECONDS if is_status else 0.0)
+            self.queue.add(app, REPORT_SECONDS if can_wait else 0.0)
 
     def _apps_of(self, live: Live) -> Iterator[Ref]:
         """Yield the apps that a child may be of: by its controller, and by its label."""

@@ -14,6 +14,8 @@ from reconciler.model import Ref
 
 SOON_SECONDS = 0.2
 """Nearly every look has come to an end by then."""
+LATER_SECONDS = 1.0
+"""Whoever takes looks as often as that by itself."""
 OF_A_NAMESPACE = 4
 """Times the concurrency: so many looks of one namespace may be under way."""
 OF_ALL = 16
@@ -42,7 +44,8 @@ class Queue:
                 return
             self._due[app] = at
             heapq.heappush(self._later, (at, next(self._numbers), app))
-        self._wake()
+        if after_seconds < LATER_SECONDS:
+            self._wake()
 
     def take(self) -> Ref | None:
         """Return who is to be looked at now, if anybody is."""

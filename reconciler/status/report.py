@@ -82,6 +82,13 @@ def is_news(app: App, status: Manifest) -> bool:
     return _comparable(app.status) != _comparable(status)
 
 
+def reads_alike(old: Live, new: Live) -> bool:
+    """Say whether nothing of a status differs that is reported, as with an autoscaler's."""
+    if old.status == new.status or old.ref.kind != DEPLOYMENT.name:
+        return old.status == new.status
+    return Rollout.of(old)._replace(is_rolling=False) == Rollout.of(new)._replace(is_rolling=False)
+
+
 def _state(app: App, rollouts: Mapping[str, Rollout], verdict: Verdict | None) -> State:
     if verdict:
         return State(*(STALLED if verdict.is_stalled else UNCERTAIN), verdict.reason, verdict.message)

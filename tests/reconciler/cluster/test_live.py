@@ -141,12 +141,26 @@ def test_what_changes_little(live, change, is_little):
     assert live().changes_little_to(live(**change)) is is_little
 
 
+PROGRESS = {"type": "Progressing", "reason": "ReplicaSetUpdated", "lastUpdateTime": "2026-01-01T00:00:00Z"}
+FAILURE = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
+
+
 @pytest.mark.parametrize(
-    ("kind", "status"),
-    [("apps/v1 Deployment", {"a": 1}), ("v1 PersistentVolumeClaim", {"a": 1}), ("v1 Service", {})],
+    ("kind", "status", "told"),
+    [
+        pytest.param("apps/v1 Deployment", {"replicas": 2, "collisionCount": 1}, {"replicas": 2}, id="counts"),
+        pytest.param(
+            "apps/v1 Deployment",
+            {"conditions": [PROGRESS, FAILURE, {"type": "Available"}]},
+            {"conditions": [{"type": "Progressing", "reason": "ReplicaSetUpdated"}, FAILURE]},
+            id="how a rollout goes, not when that was",
+        ),
+        pytest.param("v1 PersistentVolumeClaim", {"phase": "Bound", "capacity": {}}, {"phase": "Bound"}, id="a claim"),
+        pytest.param("v1 Service", {"phase": "any"}, {}, id="none of other kinds"),
+    ],
 )
-def test_only_a_status_that_is_told_is_kept(live, kind, status):
-    assert live(kind, status={"a": 1}).status == status
+def test_only_what_is_told_of_a_status_is_kept(live, kind, status, told):
+    assert live(kind, status=status).status == told
 
 
 def test_a_claim_says_what_it_asks_for(live):
