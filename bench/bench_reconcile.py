@@ -148,7 +148,7 @@ def many_apps(plane: Cluster, reconciler: Reconciler, count: int) -> None:
     wait(lambda: have_children(plane, count))
     seconds, spent = time.perf_counter() - start, reconciler.spent.since(before)
     row("→ all children exist", f"{seconds:.1f} s, {spent.cpu_seconds / count:.4f} s of CPU per app")
-    wait(lambda: reconciler.state.ready >= count, pause_seconds=2.0)
+    wait(lambda: reconciler.state.ready >= count, pause_seconds=5.0)
     seconds, spent = time.perf_counter() - start, reconciler.spent.since(before)
     row("→ all are reported ready", f"{seconds:.0f} s, {spent.cpu_seconds:.1f} s of CPU altogether")
     row("→ … of each app", f"{spent.looks / count:.1f} looks, {spent.writes / count:.1f} writes")

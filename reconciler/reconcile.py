@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
 from reconciler.apply import children, fights, plan, verdicts
+from reconciler.apply import known as known_
 from reconciler.apply.children import Scene
 from reconciler.apply.fights import Fight
 from reconciler.apply.known import Known
@@ -55,6 +56,8 @@ class Memory:
     verdict: Verdict | None = None
     problem: str = ""
     """What could not be done besides the children, and was said."""
+    problems: int = 0
+    """How often in a row that was so."""
 
 
 class Look(NamedTuple):
@@ -64,6 +67,11 @@ class Look(NamedTuple):
     memory: Memory
     due: datetime | None
     """When to look again though nothing happens, by the steady clock."""
+
+    @property
+    def is_crash(self) -> bool:
+        """Whether the fault was ours."""
+        return self.memory.verdict is not None and self.memory.verdict.reason == verdicts.CRASHED
 
 
 def look(world: World, app: App, memory: Memory) -> Look:
@@ -88,8 +96,10 @@ def look(world: World, app: App, memory: Memory) -> Look:
         scaling=scaling.numbers,
         contradicted=sum(fight.is_open for fight in known.fights.values()),
     )
-    kept = Memory(known, replace(scaling, results=()), plan.reports(app) and not problem, verdict, problem)
-    return Look(result, kept, known.due(world.now))
+    is_ours, problems = plan.reports(app) and not problem, memory.problems + 1 if problem else 0
+    kept = Memory(known, replace(scaling, results=()), is_ours, verdict, problem, problems)
+    again = [world.now.steady + timedelta(seconds=known_.retry_seconds(problems))] if problem else []
+    return Look(result, kept, min([*again, *filter(None, [known.due(world.now)])], default=None))
 
 
 def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepResult, ...], Verdict | None]:

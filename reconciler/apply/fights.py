@@ -10,7 +10,7 @@ from reconciler.apply.child import Child
 from reconciler.model import Moment, Ref
 
 PEACEFUL = 2
-"""So often the same field is set back at once: somebody may well try twice."""
+"""So often an object is set back and may be at once again: somebody may well try twice."""
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 FORGOTTEN_SECONDS = 3 * LONGEST_PAUSE_SECONDS
@@ -29,9 +29,8 @@ class Fight:
     count: int = 1
 
     def after(self, before: Self | None) -> Self:
-        """Return this one as what goes on since before, if it is about the same."""
-        goes_on = before is not None and (before.paths & self.paths or before.paths == self.paths)
-        return replace(self, began=before.began, count=before.count + 1) if before and goes_on else self
+        """Return this one as what goes on since before; two may take turns with two fields."""
+        return replace(self, began=before.began, count=before.count + 1) if before else self
 
     @property
     def is_open(self) -> bool:

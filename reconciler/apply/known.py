@@ -19,6 +19,11 @@ FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 300.0
 
 
+def retry_seconds(count: int) -> float:
+    """Return how long to wait after so many failures."""
+    return min(FIRST_RETRY_SECONDS * 2.0 ** min(count - 1, 16), LONGEST_RETRY_SECONDS)
+
+
 @dataclass(frozen=True)
 class Failure:
     """What could not be done lately, and when it is tried again: later each time."""
@@ -31,8 +36,8 @@ class Failure:
     @classmethod
     def after(cls, before: "Failure | None", verdict: Verdict, about: bytes, now: Moment) -> Self:
         count = before.count + 1 if before and before.about == about else 1
-        seconds = min(FIRST_RETRY_SECONDS * 2.0 ** min(count - 1, 16), LONGEST_RETRY_SECONDS)
-        return cls(verdict, about, count, now.steady + timedelta(seconds=max(seconds, verdict.retry_after_seconds)))
+        seconds = max(retry_seconds(count), verdict.retry_after_seconds)
+        return cls(verdict, about, count, now.steady + timedelta(seconds=seconds))
 
 
 @dataclass(frozen=True)

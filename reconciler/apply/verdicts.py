@@ -6,7 +6,7 @@ from reconciler.cluster.errors import ClusterError, Forbidden, Invalid
 from reconciler.model import Verdict
 from render.errors import InvalidInput, dotted
 
-LIST_FAILED = "ListFailed"
+LIST_FAILED, CRASHED = "ListFailed", "InternalError"
 
 
 def invalid(invalid_input: InvalidInput) -> Verdict:
@@ -45,7 +45,7 @@ def waiting(message: str) -> Verdict:
 
 def crashed(error: BaseException) -> Verdict:
     """Admit a fault of our own."""
-    return Verdict("InternalError", f"{type(error).__name__}: {error}")
+    return Verdict(CRASHED, f"{type(error).__name__}: {error}")
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict | None:

@@ -209,7 +209,7 @@ class Cache:
     @property
     def unreadable(self) -> dict[str, str]:
         """Kinds that could not be listed, and why: of their objects nothing new is known."""
-        return {kind: store.problem for kind, store in self.children.items() if store.problem}
+        return {store.kind.name: store.problem for store in self.stores if store.problem}
 
     @property
     def stores(self) -> tuple[Store[Any], ...]:

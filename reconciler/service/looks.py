@@ -56,7 +56,7 @@ class Looks:
         self.now: Callable[[], Moment] = now
         self.memories: dict[str, Memory] = {}
         """By UID: an app that is deleted and created again is another."""
-        self._schema = load_schema()
+        self._installation, self._schema = settings.installation, load_schema()
         self._turned: Callable[[str], None] | None = None
         self.ticks.groups, self.ticks.wake, self.ticks.follow = self._groups, self.queue.add, self._follow
         self.cache.apps.heard = self._heard_of_app
@@ -83,9 +83,9 @@ class Looks:
             schema=self._schema,
             sight=self.ticks.of(app) if plan.scales(app) else None,
             now=self.now(),
-            installation=self.settings.installation,
+            installation=self._installation,
             dry_run=self.settings.dry_run,
-            may_roll=self.rollouts.may_roll,
+            may_roll=(lambda _: True) if self.settings.dry_run else self.rollouts.may_roll,
         )
         try:
             found = reconcile.look(world, app, self.memories.get(app.uid, Memory()))
@@ -101,7 +101,8 @@ class Looks:
             self.rollouts.looked(app)
         if holds():
             self.memories[app.uid] = found.memory
-        self.metrics.ended("failed" if found.result.problem else "done", time.monotonic() - began)
+        ended = "done" if not found.result.problem else "crashed" if found.is_crash else "failed"
+        self.metrics.ended(ended, time.monotonic() - began)
         self.metrics.record(found.result)
         if found.due:
             self.queue.add(app.ref, max((found.due - world.now.steady).total_seconds(), 0.0))

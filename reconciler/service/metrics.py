@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from reconciler.model import AppResult, Ref
 
-_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Metrics(Collector):

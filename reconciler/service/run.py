@@ -80,6 +80,8 @@ def _holds(lease: Lease | Alone, term: int, bell: Bell) -> bool:
 
 def _once(looks: Looks, holds: Callable[[], bool]) -> bool:
     results = looks.look_at_all(holds)
+    if waiting := looks.rollouts.counts["waiting"]:
+        log.warning("%s apps wait until fewer roll out: run it again", waiting)
     return (
         holds() and not any(store.problem for store in looks.cache.stores) and not any(each.problem for each in results)
     )

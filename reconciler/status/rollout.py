@@ -4,7 +4,7 @@ from typing import NamedTuple, Self
 
 from reconciler.cluster.live import Live
 
-SETTLED = ("ProgressDeadlineExceeded", "NewReplicaSetAvailable")
+SETTLED = ("ProgressDeadlineExceeded", "NewReplicaSetAvailable", "DeploymentPaused")
 """How the condition Progressing says that a rollout has ended; pods that fail later do not begin it again."""
 
 

@@ -118,6 +118,12 @@ def test_a_cluster_that_is_not_there_is_named(once, environment):
 # Without end
 
 
+def test_a_status_that_could_not_be_written_is_written_later(running, shop, cluster, proxy):
+    with proxy.fault(answer(503), on="^PATCH .*/status", times=1), running(FOREVER):
+        shop.wait_until_it_runs()
+        cluster.wait_until(lambda: cluster.kubectl("get", "celeryapp", "shop", "-o", "jsonpath={.status}").stdout)
+
+
 def test_a_change_wakes_it(running, shop):
     with running(FOREVER):
         shop.wait_until_it_runs()
