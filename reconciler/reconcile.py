@@ -180,7 +180,8 @@ def _published(world: World, app: App, known: Known, status: Manifest, results: 
     is_held = fight and fight.last != world.now.steady and fights.held(known.fights, app.ref, world.now)
     if report.is_news(app, status) and not is_held:
         try:
-            world.cache.apps.take(App.of(world.cluster.apply_status(app.bare | {"status": status})), ours=True)
+            written = App.of(world.cluster.apply_status(app.bare | {"status": status}))
+            world.cache.apps.take(written, ours=written.text == app.text)  # or else somebody has edited it just before
         except ClusterError as error:
             return str(error)
     now = world.now.wall

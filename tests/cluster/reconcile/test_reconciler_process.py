@@ -124,6 +124,26 @@ def test_a_status_that_could_not_be_written_is_written_later(running, shop, clus
         cluster.wait_until(lambda: cluster.kubectl("get", "celeryapp", "shop", "-o", "jsonpath={.status}").stdout)
 
 
+def test_a_change_that_our_own_write_already_shows_is_not_taken_for_ours(running, shop, proxy):
+    """The answer to a status that is written has the spec as it then is: somebody may have edited it just before."""
+
+    def edited(exchange):
+        if b"AllReady" in exchange.body:  # the last one: nothing else will wake it
+            shop.take(NEWER)
+        fault_proxy.forward(exchange)
+
+    def late(exchange):
+        response = exchange.forwarded()
+        exchange.head(response.status, {"Transfer-Encoding": "chunked"})
+        while piece := response.read1():
+            time.sleep(1)  # what it tells comes after the answer to the write
+            exchange.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+    status, watch = "^PATCH .*/celeryapps/shop/status", "^GET .*/celeryapps.*watch="
+    with proxy.fault(edited, on=status), proxy.fault(late, on=watch), running(FOREVER):
+        shop.wait_until_it_runs(NEWER)
+
+
 def test_a_change_wakes_it(running, shop):
     with running(FOREVER):
         shop.wait_until_it_runs()
