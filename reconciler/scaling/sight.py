@@ -3,6 +3,7 @@
 All are looked at together: one LIST of what pods use, one look at each broker. Each group is decided by itself.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Sight:
     """Of the tick."""
     pods: Store[Seen]
     measured: Measured
+    began: float = field(default_factory=time.monotonic)
     crews: dict[GroupKey, Crew] = field(default_factory=dict)
     """Who was asked about."""
     demanded: dict[GroupKey, Demanded] = field(default_factory=dict)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
 """Within which several changes of an app's children are reported together."""
-CRASHED_SECONDS = 60.0
+CRASHED_SECONDS, HALTED_SECONDS = 60.0, 1.0
 
 _BEGAN = datetime.now(UTC), time.monotonic()
 
@@ -66,6 +66,7 @@ class Looks:
     def begin(self, sync_seconds: float, turned: Callable[[str], None]) -> None:
         """Begin a term: what was remembered may not be so any more, since another may have written."""
         self.memories = {}
+        self.ticks.forget_all()
         self.cache.sync(sync_seconds)
         self.add_all()
         if not self._turned:
@@ -91,6 +92,7 @@ class Looks:
             found = reconcile.look(world, app, self.memories.get(app.uid, Memory()))
         except Halted:
             self.metrics.ended("halted", time.monotonic() - began)
+            self.queue.add(app.ref, HALTED_SECONDS)  # within a term too, when a renewal of the Lease is late
             return None
         except Exception:
             log.exception("%s crashed", app.ref)

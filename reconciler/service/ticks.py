@@ -17,6 +17,8 @@ from reconciler.scaling.sight import Measured, Sight
 
 TICK_SECONDS = 15.0
 """From a decision to the next, as the HorizontalPodAutoscaler has it."""
+OLDEST_SECONDS = 4 * TICK_SECONDS
+"""Nothing is decided on what was seen longer ago."""
 
 
 class Ticks:
@@ -35,9 +37,15 @@ class Ticks:
 
     def of(self, app: App) -> Sight | None:
         """Return what was seen for an app at its last tick; one that had none gets its first soon."""
-        if (found := self._sights.get(app.uid)) is None:
+        found = self._sights.get(app.uid)
+        if found is None or time.monotonic() - found.began > OLDEST_SECONDS:
             self._first.add(app.ref)
+            return None
         return found
+
+    def forget_all(self) -> None:
+        """Begin anew: what was seen before another decided is of no use."""
+        self._sights = {}
 
     def forget(self, app: App) -> None:
         self._sights.pop(app.uid, None)

@@ -1,5 +1,6 @@
 """What wakes an app, and what is forgotten of it. The test tells the cache what watches would tell it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from reconciler.service.looks import REPORT_SECONDS, Looks
 from reconciler.service.metrics import Metrics
 from reconciler.service.queue import Queue
 from reconciler.service.settings import Settings
+from reconciler.service.ticks import OLDEST_SECONDS
 
 SHOP = Ref(CELERY_APP.api_version, CELERY_APP.name, "web", "shop")
 READY = {"replicas": 3, "readyReplicas": 3, "observedGeneration": 1}
@@ -151,3 +153,14 @@ def test_once_a_kind_can_be_listed_again_all_apps_are_woken(looks, woken, celery
 def test_a_store_makes_of_an_object_what_its_kind_is(looks, celery_app):
     assert isinstance(looks.cache.apps.get(SHOP), App)
     assert all(isinstance(live, Live) for live in looks.cache.of(celery_app()).values())
+
+
+def test_nothing_is_decided_on_what_was_seen_long_ago_or_in_another_term(looks, celery_app):
+    ticks = looks.ticks
+    seen = ticks.see([celery_app()])
+    assert ticks.of(celery_app()) is seen
+    ticks._sights[celery_app().uid] = replace(seen, began=seen.began - OLDEST_SECONDS - 1)  # noqa: SLF001 (time passes)
+    assert ticks.of(celery_app()) is None
+    ticks.see([celery_app()])
+    ticks.forget_all()
+    assert ticks.of(celery_app()) is None
