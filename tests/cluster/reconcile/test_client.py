@@ -471,12 +471,13 @@ def test_an_unavailable_server_that_names_a_time_is_asked_again_then(ours, proxy
     assert counted == [("apply", "503"), ("apply", "201")]
 
 
-def test_a_token_that_was_replaced_is_used_at_once(ours, service_account, cluster, here):
+def test_a_token_that_was_replaced_is_used_at_once(ours, service_account, cluster, note, labelled):
+    ours.create(note)
     (service_account / "token").write_text("expired")
     with pytest.raises(errors.ListFailed, match="401 Unauthorized"):
-        ours.list(CONFIG_MAP, dict, here)
+        ours.list(CONFIG_MAP, dict, labelled)
     (service_account / "token").write_text(cluster.token)
-    assert names(ours.list(CONFIG_MAP, dict, here)) == ["kube-root-ca.crt"]
+    assert names(ours.list(CONFIG_MAP, dict, labelled)) == ["note"]
 
 
 def test_an_authority_that_was_replaced_is_trusted_at_once(ours, proxy, service_account, binary, note):
@@ -533,9 +534,10 @@ def test_a_watch_from_before_the_server_remembers_ends(ours, proxy, here):
 # Kubeconfig
 
 
-def test_a_kubeconfig_gives_the_same_access(transport, cluster, here):
+def test_a_kubeconfig_gives_the_same_access(ours, transport, cluster, note, labelled):
+    ours.create(note)
     access = client.from_kubeconfig(str(cluster.kubeconfig), None)
-    assert names(client.Cluster(replace(transport, access=access)).list(CONFIG_MAP, dict, here))
+    assert names(client.Cluster(replace(transport, access=access)).list(CONFIG_MAP, dict, labelled)) == ["note"]
 
 
 def test_a_client_certificate_is_no_business_of_each_connection(cluster, tmp_path):
