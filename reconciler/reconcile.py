@@ -82,11 +82,12 @@ def look(world: World, app: App, memory: Memory) -> Look:
     verdict = verdict or crash or scaling.scaled.verdict
     known = _with_rivals(world, app, replace(memory, known=known))
     failed = [each.message for each in scaling.results if each.outcome is Outcome.FAILED]
-    conditions, problem = {}, "; ".join(failed)
+    conditions, problem, unwritten = {}, "; ".join(failed), ""
     if plan.reports(app) and not world.dry_run:
         status = report.status(_account(world, app, Memory(known, scaling, verdict=verdict)), world.now.wall)
         conditions = {each["type"]: each["status"] for each in status["conditions"]}
-        problem = problem or _published(world, app, known, status, (*results, *scaling.results))
+        unwritten = _published(world, app, known, status, (*results, *scaling.results))
+        problem = "; ".join(filter(None, [problem, unwritten]))
     _log_news(app, memory, verdict, problem)
     result = AppResult(
         app=app.ref,
@@ -96,7 +97,7 @@ def look(world: World, app: App, memory: Memory) -> Look:
         scaling=scaling.numbers,
         contradicted=sum(fight.is_open for fight in known.fights.values()),
     )
-    is_ours, problems = plan.reports(app) and not problem, memory.problems + 1 if problem else 0
+    is_ours, problems = plan.reports(app) and not unwritten, memory.problems + 1 if problem else 0
     kept = Memory(known, replace(scaling, results=()), is_ours, verdict, problem, problems)
     again = [world.now.steady + timedelta(seconds=known_.retry_seconds(problems))] if problem else []
     return Look(result, kept, min([*again, *filter(None, [known.due(world.now)])], default=None))

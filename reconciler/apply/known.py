@@ -6,7 +6,7 @@ Pure values.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from reconciler.apply import fights, verdicts
 from reconciler.apply.child import Child
@@ -14,6 +14,8 @@ from reconciler.apply.fights import Fight
 from reconciler.apply.step import Done
 from reconciler.cluster.live import App, Live, digest
 from reconciler.model import Moment, Outcome, Ref, Verdict
+
+T = TypeVar("T")
 
 FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 300.0
@@ -101,15 +103,16 @@ class Known:
             for child in children
             if self.made(child) and child.ref in tried and tried[child.ref].is_written
         }
+        still = (*about, app.ref)  # what is not wanted any more and comes back later is new
         contested = {ref: fights.contested(self.fights.get(ref), child, now) for ref, child in again.items()}
         return replace(
             self,
             generation=app.generation,
             rest=None,
-            clean={**self.clean, **dict(_clean(children, tried))},
+            clean={**_of(still, self.clean), **dict(_clean(children, tried))},
             verdict=verdicts.together(obstacles.values()),
             failures=failures,
-            fights={**self.fights, **contested},
+            fights={**_of(still, self.fights), **contested},
         )
 
     def resting(self, lives: Mapping[Ref, Live]) -> Self:
@@ -119,6 +122,10 @@ class Known:
 def digested(lives: Mapping[Ref, Live]) -> bytes:
     """Return a digest of all that is stable of these objects."""
     return digest("".join(f"{ref}{live.digest.hex()}{live.is_terminating}" for ref, live in sorted(lives.items())))
+
+
+def _of(refs: Iterable[Ref], known: Mapping[Ref, T]) -> dict[Ref, T]:
+    return {ref: known[ref] for ref in refs if ref in known}
 
 
 def _clean(children: Iterable[Child], tried: Mapping[Ref, Done]) -> Iterable[tuple[Ref, tuple[bytes, bytes]]]:

@@ -62,6 +62,9 @@ class Store(Generic[T]):
         self._items: dict[Ref, T] = {}
         self._index: dict[Hashable, tuple[Ref, ...]] = {}
         self._version = ""
+        self._dropped: dict[Ref, int] = {}
+        """What is gone though a list under way may still have it, and the version that was the last of it."""
+        self._lists_under_way = 0
         self._listed_at = float("-inf")
         self._retry_after_seconds = 0.0
         self._lock = threading.RLock()
@@ -91,7 +94,7 @@ class Store(Generic[T]):
             left = self._listed_at + interval_seconds - time.monotonic()
             if watches and self._version and not self.problem and left > 0:
                 self._watch(min(left, WATCH_SECONDS), turned)
-            is_short = time.monotonic() - began < min(LASTING_SECONDS, interval_seconds)
+            is_short = time.monotonic() - began < min(LASTING_SECONDS, interval_seconds / 2)
             failures = failures + 1 if is_short and (watches or self.problem) else 0
             is_absent = not (self._version or self.problem)
             rest = pause_seconds(failures, LONGEST_PAUSE_SECONDS if is_absent else LONGEST_OUTAGE_PAUSE_SECONDS)
@@ -100,10 +103,15 @@ class Store(Generic[T]):
 
     def refresh(self, *, consistently: bool = False) -> None:
         """List anew; from the server's cache, unless it may be behind what we know or was not able to."""
-        since = "" if consistently or self.problem else self._version
+        began, known = time.monotonic(), self._version
+        since = "" if consistently or self.problem else known
+        with self._lock:
+            self._lists_under_way += 1
         try:
             listed = self._cluster.list(self.kind, self._kept_or_made, self._where, since)
-            self._replace([item for item in listed.items if item], listed.resource_version)
+            # A consistent list that is older than what was known before it is of a history restored from a backup.
+            is_restored = not since and _number(listed.resource_version) < _number(known)
+            self._replace([item for item in listed.items if item], listed.resource_version, is_restored=is_restored)
         except ListFailed as failure:
             problem, self.is_forbidden = str(failure), isinstance(failure.__cause__, Forbidden)
             self._retry_after_seconds = min(failure.retry_after_seconds, LONGEST_PAUSE_SECONDS)
@@ -112,6 +120,13 @@ class Store(Generic[T]):
             problem = f"{self.kind.name} list: {type(error).__name__}"
         else:
             problem = ""
+        finally:
+            with self._lock:
+                self._lists_under_way -= 1
+                if not self._lists_under_way:
+                    self._dropped.clear()
+        if problem and self._listed_at > began:  # another has ended well meanwhile, or has said why not
+            return
         if problem and problem != self.problem:
             log.warning("%s", problem)
         has_recovered = self.problem and not problem
@@ -119,11 +134,12 @@ class Store(Generic[T]):
         if has_recovered:
             self.recovered()
 
-    def take(self, item: T, *, ours: bool = False) -> None:
-        """Take in an object, unless a newer one of it is known."""
+    def take(self, item: T, *, ours: bool = False, is_restored: bool = False) -> None:
+        """Take in an object, unless a newer one of it is known: of the same history."""
         with self._lock:
             old = self._items.get(item.ref)
-            if old and (old is item or _number(old.resource_version) > _number(item.resource_version)):
+            is_newer = old and not is_restored and _number(old.resource_version) > _number(item.resource_version)
+            if old is item or is_newer:
                 return
             self._set(item.ref, item)
         self.heard(old, item, ours)
@@ -134,10 +150,13 @@ class Store(Generic[T]):
             if (old := self._items.get(item.ref)) and old.resource_version == item.resource_version:
                 self._items[item.ref] = item
 
-    def drop(self, ref: Ref, *, ours: bool = False) -> None:
+    def drop(self, ref: Ref, version: str = "", *, ours: bool = False) -> None:
+        """Forget an object that is gone, at this version if one is known."""
         with self._lock:
             old = self._items.get(ref)
             self._set(ref, None)
+            if self._lists_under_way and (version or old):
+                self._dropped[ref] = _number(version or (old.resource_version if old else ""))
         if old:
             self.heard(old, None, ours)
 
@@ -152,14 +171,16 @@ class Store(Generic[T]):
             for key in item.keys:
                 self._index[key] = (*self._index.get(key, ()), ref)
 
-    def _replace(self, items: list[T], version: str) -> None:
+    def _replace(self, items: list[T], version: str, *, is_restored: bool = False) -> None:
         """Take in a list; what came after it was made is in it no more than what has gone since."""
         refs = {item.ref for item in items}
         for old in self.all():
-            if old.ref not in refs and (not version or _number(old.resource_version) <= _number(version)):
+            is_newer = version and not is_restored and _number(old.resource_version) > _number(version)
+            if old.ref not in refs and not is_newer:
                 self.drop(old.ref)
         for item in items:
-            self.take(item)
+            if is_restored or self._dropped.get(item.ref, -1) < _number(item.resource_version):
+                self.take(item, is_restored=is_restored)
         self._version = version
 
     def _kept_or_made(self, manifest: Manifest) -> T | None:
@@ -189,7 +210,7 @@ class Store(Generic[T]):
             if item:
                 self.take(item)
             else:
-                self.drop(Ref.of(manifest))
+                self.drop(Ref.of(manifest), manifest["metadata"]["resourceVersion"])
         self._version = manifest["metadata"]["resourceVersion"]
 
 

@@ -125,7 +125,7 @@ class Lease:
             if not taken and held:  # it is not as we knew it: by our own renewal, maybe, whose answer was lost
                 self._look(asked_at)
                 taken = self._spec().get("holderIdentity") == self._claim.identity and self._taken(asked_at)
-            self._terms += taken and not held
+            self._terms += taken and not (held and self.held())  # answers may take longer than it was ours
             self._renewed_at = asked_at if taken else NEVER
 
     def _tend_until_released(self, changed: Callable[[], None], turned: Callable[[], None]) -> None:

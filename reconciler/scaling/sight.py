@@ -3,6 +3,7 @@
 All are looked at together: one LIST of what pods use, one look at each broker. Each group is decided by itself.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
 from reconciler.scaling.model import RESOURCES, Sample, Usage
 from reconciler.scaling.usage import Seen
+
+log = logging.getLogger(__name__)
 
 Samples = Mapping[tuple[str, str], Mapping[str, Sample]]
 """By namespace and pod, and by resource."""
@@ -74,4 +77,7 @@ def measured(cluster: Cluster, where: Where) -> Measured:
         listed = cluster.list(POD_METRICS, usage.measured, where)
     except ListFailed as failure:
         return Measured({}, str(failure))
+    except Exception as error:  # whoever serves the metrics, the rest is decided all the same
+        log.exception("PodMetrics")
+        return Measured({}, f"PodMetrics list: {type(error).__name__}")
     return Measured({(each.namespace, each.pod): each.samples for each in listed.items})

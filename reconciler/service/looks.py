@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler import reconcile
 from reconciler.apply import plan
-from reconciler.cluster.cache import Cache, Store
+from reconciler.cluster.cache import Cache, Store, pause_seconds
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.errors import Halted
 from reconciler.cluster.live import App, Live
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 REPORT_SECONDS = 1.0
 """Within which several changes of an app's children are reported together."""
 CRASHED_SECONDS, HALTED_SECONDS = 60.0, 1.0
+LONGEST_PAUSE_SECONDS = 4.0
+"""Before it is tried again to read all apps, without which nothing is done."""
 
 _BEGAN = datetime.now(UTC), time.monotonic()
 
@@ -51,7 +53,7 @@ class Looks:
             {kind.name: Store(cluster, kind, Live.of, where) for kind in CHILD_KINDS},
         )
         self.queue = Queue(time.monotonic, settings.concurrency, wake)
-        self.rollouts = Rollouts(settings.rollouts, self.queue.add)
+        self.rollouts = Rollouts(settings.rollouts, self.queue.add, time.monotonic)
         self.ticks = Ticks(cluster, self.cache, Demand(cluster, settings.broker_timeout), settings.namespace)
         self.now: Callable[[], Moment] = now
         self.memories: dict[str, Memory] = {}
@@ -63,16 +65,26 @@ class Looks:
         for store in self.cache.children.values():
             store.heard, store.recovered = self._heard_of_child, self.add_all
 
-    def begin(self, sync_seconds: float, turned: Callable[[str], None]) -> None:
-        """Begin a term: what was remembered may not be so any more, since another may have written."""
+    def begin(self, sync_seconds: float, turned: Callable[[str], None], holds: Callable[[], bool]) -> None:
+        """Begin a term: what was remembered may not be so any more, since another may have written.
+
+        Nothing is done before it is known what is wanted; for a kind of children nobody waits for long.
+        """
         self.memories = {}
         self.ticks.forget_all()
         self.cache.sync(sync_seconds)
-        self.add_all()
+        self.rollouts.adopt()
         if not self._turned:
             self._turned = turned
             for store in self.cache.stores:
                 self._follow(store)
+        failures = 0
+        while self.cache.apps.problem and holds():
+            turned("queue")
+            failures += 1
+            time.sleep(pause_seconds(failures, LONGEST_PAUSE_SECONDS))
+            self.cache.apps.refresh(consistently=True)
+        self.add_all()
 
     def look(self, app: App, holds: Callable[[], bool]) -> AppResult | None:
         """Look at one app, and write only while it holds; None if nothing came of it."""
@@ -103,10 +115,14 @@ class Looks:
             self.rollouts.looked(app)
         if holds():
             self.memories[app.uid] = found.memory
+        if world.sight is None and self._groups(app):
+            self.ticks.soon(app)
         ended = "done" if not found.result.problem else "crashed" if found.is_crash else "failed"
         self.metrics.ended(ended, time.monotonic() - began)
         self.metrics.record(found.result)
-        if found.due:
+        if (there := self.cache.apps.get(app.ref)) is None or there.uid != app.uid:  # it has gone meanwhile
+            self._forget(app)
+        elif found.due:
             self.queue.add(app.ref, max((found.due - world.now.steady).total_seconds(), 0.0))
         return found.result
 
@@ -136,13 +152,16 @@ class Looks:
 
     def _heard_of_app(self, old: App | None, new: App | None, ours: bool) -> None:  # noqa: FBT001 (see Heard)
         if old and (new is None or new.uid != old.uid):
-            self.memories.pop(old.uid, None)
-            self.ticks.forget(old)
-            self.metrics.forget(old.ref)
-            self.rollouts.forget(old.ref)
+            self._forget(old)
         if new and not ours:
             is_status = old is not None and old.text == new.text
             self.queue.add(new.ref, REPORT_SECONDS if is_status else 0.0)
+
+    def _forget(self, app: App) -> None:
+        self.memories.pop(app.uid, None)
+        self.ticks.forget(app)
+        self.metrics.forget(app.ref)
+        self.rollouts.forget(app.ref)
 
     def _heard_of_child(self, old: Live | None, new: Live | None, ours: bool) -> None:  # noqa: FBT001 (see Heard)
         self.rollouts.heard(old, new)

@@ -33,6 +33,7 @@ class Queue:
         self._ready: OrderedDict[str, OrderedDict[Ref, None]] = OrderedDict()
         """By namespace; that which was served last is the last."""
         self._at_work: dict[Ref, float] = {}
+        self._done_at = clock()
         self._of: Counter[str] = Counter()
         self._numbers = itertools.count()
 
@@ -66,7 +67,10 @@ class Queue:
         """Note that a look has come to an end."""
         with self._lock:
             del self._at_work[app]
+            self._done_at = self._clock()
             self._of[app.namespace] -= 1
+            if not self._of[app.namespace]:
+                del self._of[app.namespace]
         self._wake()
 
     @property
@@ -90,10 +94,11 @@ class Queue:
         return bool(self._at_work)
 
     @property
-    def longest_seconds(self) -> float:
-        """For how long the oldest look has been under way."""
+    def stuck_seconds(self) -> float:
+        """For how long there have been looks of which none has come to an end."""
         with self._lock:
-            return self._clock() - min(self._at_work.values(), default=self._clock())
+            now = self._clock()
+            return now - max(min(self._at_work.values(), default=now), self._done_at)
 
     def _ripen(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

@@ -27,7 +27,8 @@ END_SECONDS = 10.0
 """So long the end waits for looks under way, before the Lease is given to another."""
 STUCK_SECONDS = 120.0
 """Longer than the interval by so much without a turn of each thread: the kubelet should start it anew."""
-STUCK_LOOK_SECONDS = 600.0
+STUCK_LOOKS_SECONDS = 600.0
+"""One look may take as long, of an app whose every child hangs on a webhook: not all of them."""
 THREADLESS_SECONDS = 5.0
 """After which an app is looked at for which there could be no thread."""
 GARBAGE_OBJECTS = 100_000
@@ -89,11 +90,12 @@ def _once(looks: Looks, holds: Callable[[], bool]) -> bool:
 
 def _serve(looks: Looks, holds: Callable[[], bool], bell: Bell, condition: Health) -> None:
     """Look at whoever is next, for one term: nothing that was planned in it is written after it."""
-    looks.begin(SYNC_SECONDS, condition.turned)
+    looks.begin(SYNC_SECONDS, condition.turned, holds)
     while holds():
-        if looks.queue.longest_seconds < STUCK_LOOK_SECONDS:
+        if looks.queue.stuck_seconds < STUCK_LOOKS_SECONDS:
             condition.turned("queue")
         looks.ticks.turn()
+        looks.rollouts.turn()
         while holds() and (app := looks.queue.take()):
             _look(looks, app, holds)
         bell.wait(min(looks.queue.pause_seconds, 1.0))

@@ -1,5 +1,6 @@
 """The scaling clock: every group is decided once a tick, as soon as its broker has answered what there is to do."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,8 @@ from reconciler.scaling import groups, sight, usage
 from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import Group, GroupKey
 from reconciler.scaling.sight import Measured, Sight
+
+log = logging.getLogger(__name__)
 
 TICK_SECONDS = 15.0
 """From a decision to the next, as the HorizontalPodAutoscaler has it."""
@@ -36,12 +39,13 @@ class Ticks:
         self._thread = threading.Thread()
 
     def of(self, app: App) -> Sight | None:
-        """Return what was seen for an app at its last tick; one that had none gets its first soon."""
+        """Return what was seen for an app at its last tick, if that was not long ago."""
         found = self._sights.get(app.uid)
-        if found is None or time.monotonic() - found.began > OLDEST_SECONDS:
-            self._first.add(app.ref)
-            return None
-        return found
+        return None if found is None or time.monotonic() - found.began > OLDEST_SECONDS else found
+
+    def soon(self, app: App) -> None:
+        """Have an app seen before the next tick: it had none yet."""
+        self._first.add(app.ref)
 
     def forget_all(self) -> None:
         """Begin anew: what was seen before another decided is of no use."""
@@ -59,7 +63,14 @@ class Ticks:
             self._thread.start()
 
     def tick(self, apps: Iterable[App]) -> None:
-        """Look at what the apps are scaled by: those by their queues alone need not wait for what pods use."""
+        """Look at what the apps are scaled by; a fault of our own costs this tick and no more."""
+        try:
+            self._tick(apps)
+        except Exception:
+            log.exception("tick crashed")
+
+    def _tick(self, apps: Iterable[App]) -> None:
+        """Those that are scaled by their queues alone need not wait for what pods use."""
         apps = [app for app in apps if self.groups(app)]
         if apps and not self._follows:
             self._follows = True
@@ -92,11 +103,14 @@ class Ticks:
         return seen
 
     def _due(self) -> list[App]:
-        now, first = time.monotonic(), self._first
-        self._first = set()
+        now = time.monotonic()
+        first = [self._first.pop() for _ in range(len(self._first))]  # others add to it meanwhile
         if now >= self._next:
             self._next = now + TICK_SECONDS
-            return self._cache.apps.all()
+            apps = self._cache.apps.all()
+            uids = {app.uid for app in apps}
+            self._sights = {uid: seen for uid, seen in list(self._sights.items()) if uid in uids}
+            return apps
         return [app for ref in first if (app := self._cache.apps.get(ref))]
 
     def _answered(self, seen: Sight, refs: Mapping[str, Ref], told: Mapping[GroupKey, Demanded]) -> None:

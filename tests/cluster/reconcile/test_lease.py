@@ -263,6 +263,21 @@ def test_a_renewal_whose_answer_was_lost_ends_no_term(claim, clock, proxy):
     assert one.term == 1
 
 
+def test_a_renewal_that_is_answered_when_it_is_too_late_begins_a_new_term(claim, clock, proxy):
+    """In between nothing was written, and some of what was planned was given up."""
+
+    def late(exchange):
+        clock.seconds = 11
+        fault_proxy.forward(exchange)
+
+    one = claim("one")
+    one.tend()
+    clock.seconds = 5
+    with proxy.fault(late, on="PUT", times=1):
+        one.tend()
+    assert (one.held(), one.term) == (True, 2)
+
+
 def test_nobody_else_may_take_it_for_as_long_as_it_says(claim, clock):
     one = claim("one")
     assert one.seconds_left() == 0

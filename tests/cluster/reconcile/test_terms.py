@@ -5,6 +5,7 @@ import sys
 
 import fault_proxy
 import pytest
+from fault_proxy import answer
 
 pytest_plugins = ("reconciling", "processes")
 
@@ -39,6 +40,24 @@ def test_a_plan_of_an_earlier_term_is_not_written_though_the_lease_has_come_back
             shop.take(image=IMAGES[1])
             cluster.wait_until(lambda: IMAGES[2] in images(cluster))
     assert images(cluster) == {IMAGES[0], IMAGES[2]}
+
+
+def test_in_a_new_term_nothing_is_done_before_it_is_known_what_is_wanted(running, election, shop, cluster, proxy):
+    """Whoever wrote in between may have applied a newer spec than the one that is known."""
+    path = "/spec/template/spec/containers/0/image"
+    shop.take(image=IMAGES[0])
+    with running(FOREVER, "--no-watch", *election.arguments, "--identity=one") as one:
+        cluster.wait_until(lambda: images(cluster) == {IMAGES[0]})
+        election.give_to("another")
+        cluster.wait_until(lambda: "lost by one" in one.log)
+        shop.take(image=IMAGES[1])
+        shop.patch("Deployment shop-worker", [{"op": "replace", "path": path, "value": IMAGES[1]}])
+        generation = shop.get("Deployment shop-worker")["metadata"]["generation"]
+        with proxy.fault(answer(500), on="GET .*/celeryapps"):
+            election.give_to("")
+            cluster.wait_until(lambda: "CeleryApp list" in one.log)
+        cluster.wait_until(lambda: shop.live["status"]["observedGeneration"] == shop.live["metadata"]["generation"])
+    assert shop.get("Deployment shop-worker")["metadata"]["generation"] == generation
 
 
 @pytest.fixture

@@ -242,6 +242,16 @@ def test_to_change_what_the_app_has_changed_is_no_fight(celery_app, child, live,
     assert known.fights == {}
 
 
+def test_to_make_again_what_was_not_wanted_for_a_while_is_no_fight(celery_app, child, live, clean, moment):
+    """Flower that is switched on, off and on again."""
+    absent = replace(child(), changes=(Change("", None, {}),))
+    known = clean
+    for generation in range(3, 9, 2):
+        known = known.after(celery_app(generation=generation), [], [], moment(generation))
+        known = setting_back(known, celery_app(generation=generation + 1), absent, live(), moment(generation))
+    assert known.fights == {}
+
+
 @pytest.mark.parametrize(
     "outcome", [failing, lambda child: Done(Step(Outcome.CONFIGURED, child.ref, child).later("x"))]
 )

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from reconciler.cluster.client import Cluster
 from reconciler.cluster.live import App, Live
+from reconciler.cluster.transport import Access, Transport
 from reconciler.model import CELERY_APP, AppResult, Ref
 from reconciler.reconcile import Memory
 from reconciler.service.looks import REPORT_SECONDS, Looks
@@ -140,6 +142,17 @@ def test_of_an_app_that_is_gone_nothing_is_remembered(looks, celery_app, is_made
         looks.cache.apps.take(celery_app(uid="another", resourceVersion="8"))
     else:
         looks.cache.apps.drop(SHOP)
+    assert looks.memories == {}
+    assert looks.metrics.registry.get_sample_value("celery_reconcile_apps_failing") == 0
+
+
+def test_nor_of_one_that_went_while_it_was_looked_at(looks, celery_app):
+    looks.cluster = Cluster(
+        Transport(Access("https://127.0.0.1:1", None, None), lambda: True, lambda *_: None)
+    )  # asked nothing
+    gone = celery_app({"reconcile": "Off"})
+    looks.cache.apps.drop(SHOP)
+    looks.look(gone, lambda: True)
     assert looks.memories == {}
     assert looks.metrics.registry.get_sample_value("celery_reconcile_apps_failing") == 0
 

@@ -42,7 +42,7 @@ A, B, C, D = map(app, "abcd")
 
 def test_nobody_is_in_an_empty_queue(made):
     queue = made()
-    assert (queue.take(), queue.depth, queue.is_busy, queue.longest_seconds) == (None, 0, False, 0)
+    assert (queue.take(), queue.depth, queue.is_busy, queue.stuck_seconds) == (None, 0, False, 0)
     assert queue.pause_seconds == float("inf")
 
 
@@ -265,19 +265,24 @@ def test_a_pause_ends_when_somebody_can_be_taken(made, clock):
     assert turns <= 2
 
 
-def test_the_oldest_look_is_the_longest(made, clock):
+def test_it_is_stuck_while_no_look_comes_to_an_end(made, clock):
+    """One that takes for ever is its own tenant's trouble, and no reason to start anew for all."""
     queue = made(concurrency=8)
+    clock.seconds += 50
     queue.add(A)
     queue.take()
     clock.seconds += 3
     queue.add(B)
     queue.take()
     clock.seconds += 4
-    assert queue.longest_seconds == 7
-    queue.done(A)
-    assert queue.longest_seconds == 4
+    assert queue.stuck_seconds == 7
     queue.done(B)
-    assert queue.longest_seconds == 0
+    assert queue.stuck_seconds == 0
+    clock.seconds += 2
+    assert queue.stuck_seconds == 2
+    queue.done(A)
+    clock.seconds += 2
+    assert queue.stuck_seconds == 0
 
 
 def test_the_depth_is_of_those_that_are_due(made, clock):

@@ -2,10 +2,12 @@
 
 import contextlib
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
-from reconciler.service.rollouts import Rollouts
+from reconciler.service.rollouts import LONGEST_SECONDS, Rollouts
 
 DONE = {"replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3, "observedGeneration": 2}
 ROLLING = DONE | {"updatedReplicas": 1, "replicas": 4}
@@ -21,8 +23,13 @@ def woken():
 
 
 @pytest.fixture
-def rollouts(woken):
-    return Rollouts(2, lambda ref: woken.append(ref.name))
+def clock():
+    return SimpleNamespace(seconds=100.0)
+
+
+@pytest.fixture
+def rollouts(woken, clock):
+    return Rollouts(2, lambda ref: woken.append(ref.name), lambda: clock.seconds)
 
 
 @pytest.fixture
@@ -141,8 +148,10 @@ def test_an_app_holds_its_place_until_its_last_deployment_is_done(rollouts, app,
         pytest.param({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, id="that is being deleted"),
     ],
 )
-def test_no_place_is_held_by_one(rollouts, deployment, more):
+def test_no_place_is_held_by_one(rollouts, app, deployment, more):
+    rollouts.may_roll(app("a"))
     rollouts.heard(None, deployment("a", **more))
+    rollouts.looked(app("a"))
     assert rollouts.counts["running"] == 0
 
 
@@ -152,15 +161,46 @@ def test_only_deployments_roll(rollouts, live):
     assert rollouts.counts == {"running": 0, "waiting": 0}
 
 
-def test_rollouts_that_nobody_asked_about_count_too(rollouts, app, deployment):
-    """After a restart, or where an app's own spec was changed: the cluster has to bear them all the same."""
+def test_a_rollout_that_nobody_asked_about_holds_no_place(rollouts, app, deployment):
+    """Whoever may make Deployments could hold up all others for ever."""
     for name in "ab":
         rollouts.heard(None, deployment(name))
+    assert rollouts.may_roll(app("c"))
+
+
+def test_but_in_a_new_term_all_that_roll_do_once(rollouts, app, deployment, clock):
+    """Whoever wrote before may have let them."""
+    for name in "ab":
+        rollouts.heard(None, deployment(name))
+    rollouts.adopt()
     assert not rollouts.may_roll(app("c"))
+    clock.seconds += LONGEST_SECONDS
+    assert rollouts.may_roll(app("c"))
+
+
+@pytest.mark.usefixtures("two_roll")
+def test_no_place_is_held_for_ever(rollouts, app, clock, woken):
+    rollouts.may_roll(app("c"))
+    clock.seconds += LONGEST_SECONDS - 1
+    rollouts.turn()
+    assert woken == []
+    clock.seconds += 1
+    rollouts.turn()
+    assert (woken, rollouts.counts["running"]) == (["c"], 0)
+
+
+def test_a_place_is_not_lost_within_the_look_that_uses_it(rollouts, app, deployment):
+    """Its rollout before may come to an end just then."""
+    rollouts.heard(None, deployment("a"))
+    rollouts.may_roll(app("a"))
+    rollouts.heard(deployment("a"), deployment("a", status=DONE))
+    rollouts.heard(deployment("a", status=DONE), deployment("a"))
+    rollouts.looked(app("a"))
+    assert rollouts.counts["running"] == 1
 
 
 def test_apps_of_a_name_in_two_namespaces_are_two(celery_app, app, woken):
-    rollouts = Rollouts(1, woken.append)
+    rollouts = Rollouts(1, woken.append, time.monotonic)
     assert rollouts.may_roll(app("a"))
     assert not rollouts.may_roll(celery_app(name="a", namespace="elsewhere"))
 
@@ -193,7 +233,7 @@ def in_threads(looks, names):
 
 def test_from_many_threads_never_more_than_so_many_and_all_get_their_turn(app, deployment):
     woken, lock, rolling, most, rolled = [], threading.Lock(), set(), [], []
-    rollouts = Rollouts(3, lambda ref: woken.append(ref.name))
+    rollouts = Rollouts(3, lambda ref: woken.append(ref.name), time.monotonic)
     names = [f"app-{number}" for number in range(60)]
     apps = {name: app(name) for name in names}
     there = {name: (deployment(name), deployment(name, status=DONE)) for name in names}
