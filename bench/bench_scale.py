@@ -6,7 +6,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from reconciler.scaling import decide
-from reconciler.scaling.model import Active, Backlog, History, Observation, Pod, Policy, ResourceTarget, Sample, Usage
+from reconciler.scaling.model import (
+    Active,
+    Backlog,
+    Behavior,
+    History,
+    Observation,
+    Pod,
+    Policy,
+    ResourceTarget,
+    Sample,
+    Usage,
+)
 from reconciler.scaling.simulation import shapes, simulate
 from reconciler.scaling.simulation.contender import Contender
 from reconciler.scaling.simulation.shapes import Amount
@@ -19,7 +30,7 @@ POLICY = Policy(
     max_replicas=20,
     metrics=(ResourceTarget("cpu", 80, None),),
     average_length=4,
-    behavior=None,
+    behavior=Behavior(),
     cooldown_seconds=300,
     paused=False,
     concurrency=4,

@@ -1,7 +1,6 @@
 """How fast the number of pods may follow the metrics: bounds, windows, rates. Pure: the time and the history are given.
 
-After pkg/controller/podautoscaler/horizontal.go. An HPA without `behavior` is not one with the default behavior: it
-looks back for a higher number even to grow, and doubles at most, or grows to 4.
+After pkg/controller/podautoscaler/horizontal.go, for an HPA with `behavior`: what is not written there has its default.
 """
 
 import math
@@ -12,9 +11,6 @@ from typing import Literal, NamedTuple
 
 from reconciler.model import Condition
 from reconciler.scaling.model import Behavior, History, Policy, RateLimit, Record, Rules
-
-GROWTH_FACTOR = 2
-GROWTH_MINIMUM = 4
 
 _READY = Condition("AbleToScale", "True", "ReadyForNewScale", "recommended size matches current size")
 _HIGHER = "recent recommendations were higher than current one, applying the highest recent recommendation"
@@ -61,20 +57,16 @@ def repaired(policy: Policy, current: int) -> Limited | None:
 
 def normalized(policy: Policy, move: Move, history: History, now: datetime) -> Normalized:
     """Return the number that windows, rates and bounds make of the one desired."""
-    if (behavior := policy.behavior) is None:
-        wanted, able, recommendations = _highest_of_late(policy, move, history.recommendations, now)
-        limited = _classic(policy, Move(move.current, wanted))
-    else:
-        wanted, able, recommendations = _stabilized(behavior, move, history.recommendations, now)
-        limited = by_rate(policy, behavior, Move(move.current, wanted), Changes(history, now))
+    wanted, able, recommendations = _stabilized(policy.behavior, move, history.recommendations, now)
+    limited = by_rate(policy, Move(move.current, wanted), Changes(history, now))
     status: Literal["True", "False"] = "False" if limited.replicas == wanted else "True"
     condition = Condition("ScalingLimited", status, limited.reason, limited.message)
     return Normalized(limited.replicas, able, condition, recommendations)
 
 
 def changed(policy: Policy, history: History, move: Move, now: datetime) -> History:
-    """Return the history with a change of the number of pods in it. Without `behavior` nobody asks for it."""
-    if policy.behavior is None or move.current == move.desired:
+    """Return the history with a change of the number of pods in it."""
+    if move.current == move.desired:
         return history
     if move.desired > move.current:
         cutoff = now - _longest_period(policy.behavior.scale_up)
@@ -85,18 +77,9 @@ def changed(policy: Policy, history: History, move: Move, now: datetime) -> Hist
     return replace(history, scale_downs=_replaced(history.scale_downs, new, lambda old: old.at < cutoff))
 
 
-Stabilized = tuple[int, Condition, tuple[Record, ...]]
-
-
-def _highest_of_late(policy: Policy, move: Move, recommendations: tuple[Record, ...], now: datetime) -> Stabilized:
-    """Return the highest number of the window, as stabilizeRecommendation does: also one above the current."""
-    cutoff = now - timedelta(seconds=policy.timing.downscale_window_seconds)
-    wanted = max([move.desired, *(old.replicas for old in recommendations if old.at >= cutoff)])
-    able = _READY if wanted == move.desired else Condition("AbleToScale", "True", "ScaleDownStabilized", _HIGHER)
-    return wanted, able, _replaced(recommendations, Record(now, move.desired), lambda old: old.at < cutoff)
-
-
-def _stabilized(behavior: Behavior, move: Move, recommendations: tuple[Record, ...], now: datetime) -> Stabilized:
+def _stabilized(
+    behavior: Behavior, move: Move, recommendations: tuple[Record, ...], now: datetime
+) -> tuple[int, Condition, tuple[Record, ...]]:
     """Return the number nearest to the current one that both windows allow, as stabilizeRecommendationWithBehaviors."""
     up_cutoff = now - timedelta(seconds=behavior.scale_up.window_seconds)
     down_cutoff = now - timedelta(seconds=behavior.scale_down.window_seconds)
@@ -110,17 +93,6 @@ def _stabilized(behavior: Behavior, move: Move, recommendations: tuple[Record, .
         able = Condition("AbleToScale", "True", "ScaleDownStabilized", _HIGHER)
     outdated = min(up_cutoff, down_cutoff)
     return wanted, able, _replaced(recommendations, Record(now, move.desired), lambda old: old.at < outdated)
-
-
-def _classic(policy: Policy, move: Move) -> Limited:
-    """Return the number within the bounds and the fixed rate, as convertDesiredReplicasWithRules does."""
-    fastest = max(GROWTH_FACTOR * move.current, GROWTH_MINIMUM)
-    if move.desired < policy.min_replicas:
-        return Limited(policy.min_replicas, *_TOO_FEW)
-    if move.desired > min(fastest, policy.max_replicas):
-        why = _TOO_FAST_UP if policy.max_replicas > fastest else _TOO_MANY
-        return Limited(min(fastest, policy.max_replicas), *why)
-    return Limited(move.desired, *_WITHIN)
 
 
 class Changes(NamedTuple):
@@ -137,15 +109,15 @@ class Changes(NamedTuple):
         return current - added + deleted
 
 
-def by_rate(policy: Policy, behavior: Behavior, move: Move, changes: Changes) -> Limited:
+def by_rate(policy: Policy, move: Move, changes: Changes) -> Limited:
     """Return the number within the bounds and the policies, as convertDesiredReplicasWithBehaviorRate does."""
     if move.desired > move.current:
-        fastest = max(_most(behavior.scale_up, move.current, changes), move.current)
+        fastest = max(_most(policy.behavior.scale_up, move.current, changes), move.current)
         allowed = min(policy.max_replicas, fastest)
         if move.desired > allowed:
             return Limited(allowed, *(_TOO_FAST_UP if policy.max_replicas > fastest else _TOO_MANY))
     elif move.desired < move.current:
-        fastest = min(_fewest(behavior.scale_down, move.current, changes), move.current)
+        fastest = min(_fewest(policy.behavior.scale_down, move.current, changes), move.current)
         allowed = max(policy.min_replicas, fastest)
         if move.desired < allowed:
             return Limited(allowed, *(_TOO_FAST_DOWN if policy.min_replicas < fastest else _TOO_FEW))

@@ -133,7 +133,7 @@ def _without_last_pod(case: Case, decision: Decision) -> Decision:
     """Let the last pod go when the queue has been empty for long enough; CPU and memory have no say in this."""
     policy, seen = case.policy, case.seen
     may_be_last = policy.min_replicas == 0 and seen.replicas > 0 and decision.replicas <= 1
-    is_disabled = policy.behavior is not None and policy.behavior.scale_down.select == "Disabled"
+    is_disabled = policy.behavior.scale_down.select == "Disabled"
     if not may_be_last or is_disabled or not _is_idle(seen) or case.history.active_at is None:
         return decision
     message = f"no message for {policy.cooldown_seconds:g} s"

@@ -88,8 +88,8 @@ SCALE_DOWN = Rules(300, TOLERANCE, "Max", (RateLimit("Percent", 100, 15),))
 
 
 class Behavior(NamedTuple):
-    scale_up: Rules
-    scale_down: Rules
+    scale_up: Rules = SCALE_UP
+    scale_down: Rules = SCALE_DOWN
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class Policy:
     metrics: tuple[ResourceTarget, ...]
     average_length: int | None
     """Messages for each pod; None: the queue does not count."""
-    behavior: Behavior | None
-    """None where nothing is written: an HPA without behavior has rules of its own, not the defaults of one with it."""
+    behavior: Behavior
     cooldown_seconds: float
     paused: bool
     concurrency: int
@@ -118,7 +117,7 @@ class Policy:
             max_replicas=scaling["maxReplicas"],
             metrics=tuple(_target(name, scaling[name]) for name in RESOURCES if name in scaling),
             average_length=scaling["queue"]["averageLength"] if "queue" in scaling else None,
-            behavior=_behavior(scaling.get("behavior"), timing),
+            behavior=_behavior(scaling.get("behavior") or {}, timing),
             cooldown_seconds=scaling["cooldownSeconds"],
             paused=scaling["paused"],
             concurrency=1 if concurrency == "auto" else max(concurrency, 1),  # auto: a pod may have one CPU
@@ -127,8 +126,6 @@ class Policy:
 
     @property
     def tolerance(self) -> Tolerance:
-        if self.behavior is None:
-            return Tolerance(TOLERANCE, TOLERANCE)
         return Tolerance(self.behavior.scale_down.tolerance, self.behavior.scale_up.tolerance)
 
 
@@ -138,9 +135,7 @@ def _target(name: str, target: Mapping[str, Any]) -> ResourceTarget:
     return ResourceTarget(name, target.get("averageUtilization"), thousandths)
 
 
-def _behavior(written: Mapping[str, Any] | None, timing: Timing) -> Behavior | None:
-    if not written:
-        return None
+def _behavior(written: Mapping[str, Any], timing: Timing) -> Behavior:
     down = SCALE_DOWN._replace(window_seconds=timing.downscale_window_seconds)
     return Behavior(SCALE_UP.given(written.get("scaleUp") or {}), down.given(written.get("scaleDown") or {}))
 

@@ -15,6 +15,7 @@ from reconciler.scaling import decide
 from reconciler.scaling.model import (
     Active,
     Backlog,
+    Behavior,
     History,
     NotAsked,
     Observation,
@@ -86,7 +87,7 @@ class Contender(NamedTuple):
             policy = replace(self.policy, metrics=(), average_length=length, cooldown_seconds=300, paused=False)
             return self._replace(name="keda", kind="keda", policy=policy, ignores_memory=False)
         target = ResourceTarget("cpu", CPU_PERCENT, None)
-        policy = replace(self.policy, metrics=(target,), average_length=None, behavior=None, paused=False)
+        policy = replace(self.policy, metrics=(target,), average_length=None, behavior=Behavior(), paused=False)
         policy = replace(policy, min_replicas=max(lowest, 1))
         return self._replace(name="hpa-cpu", kind="hpa", policy=policy, ignores_memory=False)
 

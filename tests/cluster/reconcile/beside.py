@@ -103,7 +103,8 @@ class Side:
         group = {"name": "worker", "resources": {"requests": REQUESTS}, "probe": {"type": "None"}} | dict(case.spec)
         group |= {"podAnnotations": NEXT_TO_NOTHING}
         engine = "HPA" if name.startswith("hpa") else "Reconciler"
-        group |= {"scaling": {"maxReplicas": 9, "engine": engine} | dict(case.scaling)}
+        # Where nothing is written, ours has the defaults that an HPA has as soon as anything is.
+        group |= {"scaling": {"maxReplicas": 9, "engine": engine, "behavior": {"scaleUp": {}}} | dict(case.scaling)}
         metadata = {"name": name, "namespace": cluster.namespace, "uid": name, "generation": 1}
         spec = {"image": "registry.example.com/shop:1", "app": "shop.celery:app", "workers": [group]}
         app = {"apiVersion": CELERY_APP.api_version, "kind": CELERY_APP.name, "metadata": metadata, "spec": spec}

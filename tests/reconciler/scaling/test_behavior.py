@@ -11,7 +11,7 @@ from reconciler.scaling.behavior import Changes, Move
 from reconciler.scaling.model import SCALE_DOWN, SCALE_UP, Behavior, History, Policy, RateLimit, Record, Rules
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-BASE = Policy(1, 1000, (), None, Behavior(SCALE_UP, SCALE_DOWN), 300, paused=False, concurrency=1)
+BASE = Policy(1, 1000, (), None, Behavior(), 300, paused=False, concurrency=1)
 
 WITHIN, TOO_MANY, TOO_FEW = "DesiredWithinRange", "TooManyReplicas", "TooFewReplicas"
 UP_LIMIT, DOWN_LIMIT = "ScaleUpLimit", "ScaleDownLimit"
@@ -118,28 +118,10 @@ def _params(*tables):
 
 @pytest.mark.parametrize("row", _params(BOUNDS, UP, DOWN))
 def test_rates_are_those_of_the_hpa(row):
-    policy = replace(BASE, min_replicas=row.bounds[0], max_replicas=row.bounds[1])
+    policy = replace(BASE, min_replicas=row.bounds[0], max_replicas=row.bounds[1], behavior=row.rules)
     changes = Changes(History(scale_ups=row.ups, scale_downs=row.downs), NOW)
-    found = behavior.by_rate(policy, row.rules, Move(*row.move), changes)
+    found = behavior.by_rate(policy, Move(*row.move), changes)
     assert (found.replicas, found.reason) == (row.want, row.reason)
-
-
-CLASSIC = {
-    "within the bounds": Row((5, 7), 7, WITHIN, (3, 8)),
-    "fewer than allowed": Row((3, 1), 2, TOO_FEW, (2, 8)),
-    "zero, where allowed": Row((1, 0), 0, WITHIN, (0, 10)),
-    "more than allowed": Row((20, 1000), 10, TOO_MANY, (1, 10)),
-    "twice as many": Row((3, 1000), 6, UP_LIMIT, (1, 2000)),
-    "up to four": Row((1, 1000), 4, UP_LIMIT),
-}
-
-
-@pytest.mark.parametrize("row", _params(CLASSIC))
-def test_without_behavior_the_rate_is_fixed(row):
-    policy = replace(BASE, min_replicas=row.bounds[0], max_replicas=row.bounds[1], behavior=None)
-    found = behavior.normalized(policy, Move(*row.move), History(), NOW)
-    assert (found.replicas, found.limited.reason) == (row.want, row.reason)
-    assert found.limited.status == str(row.want != row.move[1])
 
 
 def minutes(*recommendations):
@@ -178,25 +160,6 @@ def test_windows_are_those_of_the_hpa(before, move, windows, want, after):
     assert found.able.reason == ("ReadyForNewScale" if want == move[1] else held)
 
 
-LATE = {
-    "nothing was recommended before": ((), (100, 5), 5, (5,)),
-    "the highest of five minutes": (minutes((4, 2), (5, 1)), (100, 3), 5, (4, 5, 3)),
-    "lower ones do not matter": (minutes((1, 2), (2, 1)), (100, 3), 3, (1, 2, 3)),
-    "old ones count for nothing": (minutes((10, 10), (9, 9)), (100, 3), 3, (10, 3)),
-    "the last old one gives its place": (minutes((10, 10), (4, 1), (5, 2), (9, 9)), (100, 3), 5, (10, 4, 5, 3)),
-    "exactly five minutes are not too old": (minutes((9, 5)), (100, 3), 9, (9, 3)),
-    "the highest counts to grow, too": (minutes((5, 1)), (3, 2), 5, (5, 2)),
-}
-
-
-@pytest.mark.parametrize(("before", "move", "want", "after"), LATE.values(), ids=LATE)
-def test_without_behavior_the_window_looks_for_the_highest(before, move, want, after):
-    found = behavior.normalized(replace(BASE, behavior=None), Move(*move), History(recommendations=before), NOW)
-    assert found.replicas == want
-    assert tuple(record.replicas for record in found.recommendations) == after
-    assert found.able.reason == ("ReadyForNewScale" if want == move[1] else "ScaleDownStabilized")
-
-
 EVENTS = {
     "the first": ((), (pods(10), percent(100)), (5,)),
     "an old one gives its place": (((7, 61),), (pods(10), percent(100)), (5,)),
@@ -220,8 +183,7 @@ def test_changes_are_remembered_as_long_as_a_rate_asks_for_them(before, rates, a
     assert (tuple(record.replicas for record in down.scale_downs), down.scale_ups) == (after, records)
 
 
-def test_nothing_is_remembered_without_behavior_or_change():
-    assert behavior.changed(replace(BASE, behavior=None), History(), Move(1, 2), NOW) == History()
+def test_nothing_is_remembered_without_a_change():
     assert behavior.changed(BASE, History(), Move(2, 2), NOW) == History()
 
 

@@ -28,7 +28,7 @@ from reconciler.scaling.model import (
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=365)
 COOL = NOW - timedelta(minutes=3)
-BASE = Policy(1, 1000, (), None, None, 300, paused=False, concurrency=1)
+BASE = Policy(1, 1000, (), None, Behavior(), 300, paused=False, concurrency=1)
 TIMING = Timing(cpu_initialization_seconds=120, initial_readiness_seconds=10)  # as the HPA's own tests have it
 
 YES, NO = True, False

@@ -32,7 +32,7 @@ from reconciler.scaling.model import (
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=1)
 AT_ONCE = SCALE_DOWN._replace(window_seconds=0)
-QUICK = Behavior(SCALE_UP, AT_ONCE)
+STEADY, QUICK = Behavior(), Behavior(SCALE_UP, AT_ONCE)
 NEVER_DOWN = Behavior(SCALE_UP, AT_ONCE._replace(select="Disabled"))
 CPU = ResourceTarget("cpu", 50, None)
 POLICY = Policy(1, 10, (), 10, QUICK, 300, paused=False, concurrency=4)
@@ -168,7 +168,7 @@ def test_the_message_says_so_where_celery_may_not_be_asked():
         pytest.param(POLICY, seen(5, 70), False, id="more"),
         pytest.param(POLICY, seen(5, None), False, id="not to be measured"),
         pytest.param(replace(POLICY, paused=True), seen(5, 0), False, id="paused"),
-        pytest.param(replace(POLICY, behavior=None), seen(5, 0), False, id="not yet, says the window"),
+        pytest.param(replace(POLICY, behavior=STEADY), seen(5, 0), False, id="not yet, says the window"),
     ],
 )
 def test_celery_need_only_be_asked_when_fewer_pods_would_do(policy, observation, wants):
@@ -209,7 +209,7 @@ ZERO = {
     "also where Celery may not be asked": (TO_ZERO, seen(1, 0, NotAsked()), 300, (0, "QueueEmpty")),
     "not where no pod may go": (replace(TO_ZERO, behavior=NEVER_DOWN), seen(1, 0), 300, (1, "ReadyForNewScale")),
     "at once without cooldown": (replace(TO_ZERO, cooldown_seconds=0), seen(1, 0), 0, (0, "QueueEmpty")),
-    "the window is for the others": (replace(TO_ZERO, behavior=None), seen(1, 0), 300, (0, "QueueEmpty")),
+    "the window is for the others": (replace(TO_ZERO, behavior=STEADY), seen(1, 0), 300, (0, "QueueEmpty")),
     "it stays none": (TO_ZERO, seen(0, 0), 999, (0, "ScaledToZero")),
     "the first message wakes one": (TO_ZERO, seen(0, 1), 999, (1, "AboveTarget")),
     "many wake more": (TO_ZERO, seen(0, 31), 999, (4, "AboveTarget")),
@@ -254,26 +254,26 @@ def test_without_a_queue_cpu_leaves_one_pod():
 
 
 def test_a_restart_takes_nothing_down_at_once():
-    classic, to_zero = replace(POLICY, behavior=None), replace(TO_ZERO, behavior=None)
-    assert told(decided(classic, seen(5, 0))) == (5, "ScaleDownStabilized")
+    steady, to_zero = replace(POLICY, behavior=STEADY), replace(TO_ZERO, behavior=STEADY)
+    assert told(decided(steady, seen(5, 0))) == (5, "ScaleDownStabilized")
     assert told(decided(to_zero, seen(1, 0))) == (1, "CooldownActive")
 
 
 def test_the_window_ends():
-    policy, history, now = replace(POLICY, behavior=None), History(), NOW
+    policy, history, now = replace(POLICY, behavior=STEADY), History(), NOW
     counts = []
     for _ in range(24):
         decision = decided(policy, seen(5, 20), history, now)
         counts.append(decision.replicas)
         history, now = decision.history, now + timedelta(seconds=15)
-    assert counts == [5] * 21 + [2] * 3  # five minutes, and the pass that ends them
+    assert counts == [5] * 20 + [2] * 4  # five minutes
 
 
 def test_after_a_pause_the_window_begins_anew():
     history = History(recommendations=(Record(OLD, 5),))
-    paused = decided(replace(POLICY, paused=True, behavior=None), seen(5, 0), history)
-    assert told(decided(replace(POLICY, behavior=None), seen(5, 0), history)) == (1, "TooFewReplicas")
-    assert told(decided(replace(POLICY, behavior=None), seen(5, 0), paused.history)) == (5, "ScaleDownStabilized")
+    paused = decided(replace(POLICY, paused=True, behavior=STEADY), seen(5, 0), history)
+    assert told(decided(replace(POLICY, behavior=STEADY), seen(5, 0), history)) == (1, "TooFewReplicas")
+    assert told(decided(replace(POLICY, behavior=STEADY), seen(5, 0), paused.history)) == (5, "ScaleDownStabilized")
 
 
 def test_a_message_is_remembered_and_so_is_not_knowing():
@@ -323,7 +323,7 @@ def test_one_metric_that_fails_is_told_of_where_another_makes_it_grow():
 
 def test_the_history_does_not_grow_without_end():
     history, now = History(), NOW
-    policy = replace(POLICY, behavior=Behavior(SCALE_UP, SCALE_DOWN))
+    policy = replace(POLICY, behavior=Behavior())
     for turn in range(500):
         decision = decided(policy, seen(5, 90 if turn % 2 else 10), history, now)
         history, now = decision.history, now + timedelta(seconds=10)
@@ -372,8 +372,8 @@ def test_a_policy_is_what_the_group_says():
 
 
 @pytest.mark.parametrize("written", [{}, {"behavior": {}}, {"behavior": None}])
-def test_no_behavior_is_not_the_default_behavior(written):
-    assert Policy.of(group(**written)).behavior is None
+def test_without_behavior_the_defaults_are_in_force(written):
+    assert Policy.of(group(**written)).behavior == STEADY
 
 
 def test_half_a_behavior_is_filled_in():

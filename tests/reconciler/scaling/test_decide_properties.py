@@ -59,7 +59,7 @@ def policies(draw):
         max_replicas=draw(some.integers(max(lowest, 1), 30)),
         metrics=metrics,
         average_length=draw(some.integers(1, 50) | (some.none() if metrics and lowest else some.nothing())),
-        behavior=draw(some.none() | some.builds(Behavior, rules, rules)),
+        behavior=draw(some.builds(Behavior, rules, rules)),
         cooldown_seconds=draw(some.sampled_from([0, 60, 300])),
         paused=draw(some.just(value=False) | some.booleans()),
         concurrency=draw(some.integers(1, 16)),
@@ -168,7 +168,7 @@ def test_the_last_pod_only_goes_when_the_queue_was_seen_empty_for_the_cooldown(p
 def test_within_the_window_it_does_not_shrink_below_what_was_recommended(policy, seen, history):
     recommended = (Record(NOW - timedelta(seconds=5), seen.replicas),)
     decision = decide.decision(policy, seen, replace(history, recommendations=recommended), NOW)
-    window = 300 if policy.behavior is None else policy.behavior.scale_down.window_seconds
+    window = policy.behavior.scale_down.window_seconds
     if window > 5 and 1 < seen.replicas <= policy.max_replicas:
         assert decision.replicas >= seen.replicas
 
@@ -178,7 +178,7 @@ def test_within_the_window_it_does_not_shrink_below_what_was_recommended(policy,
 def test_a_first_decision_does_not_shrink(policy, seen, history):
     del history
     decision = decide.decision(policy, seen, History(), NOW)
-    window = 300 if policy.behavior is None else policy.behavior.scale_down.window_seconds
+    window = policy.behavior.scale_down.window_seconds
     if window > 0 and 1 < seen.replicas <= policy.max_replicas:
         assert decision.replicas >= seen.replicas
 
@@ -236,7 +236,7 @@ def test_a_history_stays_small(policy, loads):
 @pytest.mark.parametrize("replicas", [0, 1, 5, 50])
 def test_a_decision_that_is_repeated_comes_to_rest(replicas):
     """With the same load and every number written, there is an end to changes."""
-    policy = Policy(0, 20, (), 10, None, 60, paused=False, concurrency=2)
+    policy = Policy(0, 20, (), 10, Behavior(), 60, paused=False, concurrency=2)
     history, now, counts = History(), NOW, []
     for _ in range(100):
         decision = decide.decision(policy, Observation(replicas, replicas, backlog=Backlog(70, 0)), history, now)

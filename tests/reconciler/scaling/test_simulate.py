@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from reconciler import cli
-from reconciler.scaling.model import Policy, ResourceTarget
+from reconciler.scaling.model import Behavior, Policy, ResourceTarget
 from reconciler.scaling.simulation import drawing, shapes, simulate, summary
 from reconciler.scaling.simulation.contender import Contender
 from reconciler.scaling.simulation.shapes import Amount
@@ -24,7 +24,7 @@ from reconciler.scaling.simulation.workers import Queue, Removed, Terms, Workers
 from render.model import Component
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-POLICY = Policy(1, 20, (), 4, None, 300, paused=False, concurrency=2)
+POLICY = Policy(1, 20, (), 4, Behavior(), 300, paused=False, concurrency=2)
 OURS = Contender("shop/worker", "reconciler", POLICY, grace_seconds=60, cpu_request=1000)
 FIXED = replace(POLICY, paused=True, concurrency=1)
 
@@ -98,7 +98,10 @@ def test_without_load_the_last_pod_goes_after_the_cooldown_and_stays_away():
 
 
 def test_a_task_that_comes_when_all_are_gone_wakes_a_pod():
-    run = simulate.run(who(replace(POLICY, min_replicas=0, behavior=None)), World(traffic(*[0] * 40, 1, 0, 0)))
+    run = simulate.run(
+        who(replace(POLICY, min_replicas=0, behavior=Behavior())),
+        World(traffic(*[0] * 40, 1, 0, 0)),
+    )
     assert run.waits == (35,)  # to the end of its step, and a pod's start
 
 
