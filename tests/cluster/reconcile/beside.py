@@ -245,8 +245,10 @@ class Stage:
         return self._become({side.name: side.outcome for side in self.sides.values()})
 
     def go_on(self) -> list[tuple[Outcome, Outcome]]:
-        """Return what becomes of each pair then."""
-        self._each(lambda side: side.case.then.mishap(side), (side for side in self.sides.values() if side.case.then))
+        """Return what becomes of each pair then: once the pods have come and gone, which may take its time."""
+        sides = [side for side in self.sides.values() if side.case.then]
+        self._wait_until(lambda: all(len(side.pods) == side.outcome.replicas for side in sides))
+        self._each(lambda side: side.case.then.mishap(side), sides)
         self._wait_until(self._is_measured)
         outcomes = {side.name: side.outcome for side in self.sides.values()}
         return self._become(

@@ -159,10 +159,7 @@ TWO_ACTS = {
         10, MEMORY | {"maxReplicas": 10}, Outcome(10), memory=90, then=Then(using(memory=89), Outcome(9))
     ),
     "more, then fewer": Case(1, CPU, Outcome(2), cpu=150, then=Then(using(cpu=10), Outcome(1))),
-    # No more than four: for a moment the pod that has just gone may still count.
-    "fewer, then more": Case(
-        3, MEMORY | {"maxReplicas": 4}, Outcome(2), memory=60, then=Then(using(memory=190), Outcome(4))
-    ),
+    "fewer, then more": Case(3, MEMORY, Outcome(2), memory=60, then=Then(using(memory=190), Outcome(4))),
     "enough, then nothing known": Case(
         2, MEMORY, Outcome(2), then=Then(unmeasured(2), Outcome(2, NO_METRIC, able=GOT))
     ),
