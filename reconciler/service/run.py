@@ -21,8 +21,9 @@ from reconciler.service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SYNC_SECONDS = 5.0
-"""So much later a term begins for a kind that does not come."""
+SYNC_SECONDS = 20.0
+"""So much later a term begins for a kind that does not come, by when one that hangs is known to. Of thousands of
+objects it takes seconds to read each, and a status that is written without them has to be written again."""
 END_SECONDS = 10.0
 """So long the end waits for looks under way, before the Lease is given to another."""
 STUCK_SECONDS = 120.0
