@@ -40,7 +40,9 @@ KEPT = (
 )
 DROPPED = {
     "description",  # with them the CRD passes 256 KiB, all that kubectl apply can keep in its annotation
-    "enum",  # published by a running server only; the next Kubernetes adds values, and core/v1 judges them anyway
+    # published by a running server only; the next Kubernetes adds values, and core/v1 judges them anyway; those that
+    # nothing else judges stand in the source
+    "enum",
     *("x-kubernetes-group-version-kind", "x-kubernetes-unions"),  # no part of a CRD
     *("x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"),
 }

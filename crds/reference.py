@@ -191,15 +191,19 @@ def _bounds(node: Json, *, embedded: bool) -> Iterator[str]:
     for key, words in (("items", "each"), ("additionalProperties", "each value"), ("propertyNames", "each key")):
         if isinstance(node.get(key), dict) and (inner := [*_bounds(node[key], embedded=embedded)]):
             yield f"{words}: {', '.join(inner)}"
+    alike: dict[tuple[str, ...], list[str]] = {}
     for name, inner in node.get("properties", {}).items() if embedded else ():
-        for bound in _bounds(inner, embedded=True):
-            yield f"`{name}`: {bound}"
+        alike.setdefault(tuple(_bounds(inner, embedded=True)), []).append(f"`{name}`")
+    for bounds, names in alike.items():
+        yield from (f"{' and '.join(names)}: {bound}" for bound in bounds)
 
 
 def _limits(node: Json) -> Iterator[str]:
     if "enum" in node:
         yield "one of " + ", ".join(f"`{value}`" for value in node["enum"])
     for kind, what in (("imum", ""), ("Length", "characters: "), ("Items", "items: "), ("Properties", "entries: ")):
+        if kind == "imum" and wording.is_quantity(node.get("pattern", "")):
+            continue  # the pattern says it, of integers too
         low, high = node.get(f"min{kind}"), node.get(f"max{kind}")
         if low is not None and high is not None:
             yield f"{what}{low} to {high}"

@@ -167,12 +167,19 @@ def _format(_: Any, name: str, value: Any, __: Node) -> Errors:
 
 
 def _limit(kind: type | tuple[type, ...], measure: Callable[[Any], float], sign: int, words: str) -> Keyword:
-    """Return the keyword for a bound: of a number itself, or of how many characters, items or fields there are."""
+    """Return the keyword for a bound: of a number itself, or of how many characters, items or fields there are.
 
-    def keyword(_: Any, limit: float, value: Any, __: Node) -> Errors:
+    A quantity may be a text too, with other numbers below and above an integer's bound: its pattern says which.
+    """
+
+    def keyword(_: Any, limit: float, value: Any, node: Node) -> Errors:
         if isinstance(value, kind) and not isinstance(value, bool) and sign * (measure(value) - limit) > 0:
-            empty = measure is len and not value
-            yield ValidationError("may not be empty" if empty else words.format(limit=limit, size=measure(value)))
+            pattern = node.get("pattern", "")
+            if measure is pos and wording.is_quantity(pattern):
+                yield ValidationError(f"{wording.wanted(pattern)}, is {value}")
+            else:
+                empty = measure is len and not value
+                yield ValidationError("may not be empty" if empty else words.format(limit=limit, size=measure(value)))
 
     return keyword
 

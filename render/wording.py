@@ -49,6 +49,8 @@ PATTERNS = {
     ),
 }
 QUANTITY = "[KMGTPE]i"
+ABOVE_ZERO = "[1-9]"
+NEGATIVE_ZERO = "-(0"
 ASCII_BEFORE_DASH = "[\\x00-\\x7f]-"
 LABEL = "[-A-Za-z0-9_.]{0,61}"
 ONE_LINE = 80
@@ -70,13 +72,19 @@ def short(value: Any) -> str:
 
 def wanted(pattern: str) -> str:
     """Return in words what the pattern asks for."""
-    if QUANTITY in pattern:
-        return "must be a quantity such as 500m, 1.5 or 256Mi"
+    if is_quantity(pattern):
+        if NEGATIVE_ZERO in pattern:  # the one negative that is let pass
+            return "must be a quantity of at least 0 such as 50m or 0.1"
+        return f"must be a quantity{' above 0' if ABOVE_ZERO in pattern else ''} such as 500m, 1.5 or 256Mi"
     if ASCII_BEFORE_DASH in pattern:
         return "must be lower-case letters, digits, dashes and dots"
     if LABEL in pattern:
         return "must be letters, digits and - _ . (63 at most)" + (", one prefix/ before it" if "/" in pattern else "")
     return PATTERNS.get(pattern, f"must match {pattern}")
+
+
+def is_quantity(pattern: str) -> bool:
+    return QUANTITY in pattern
 
 
 def instead(name: str, value: Any) -> str:

@@ -47,7 +47,7 @@ def pairs() -> Iterator[Pair]:
     for sections, found in written["rules"].items():
         for section in sections.split():
             for message, apps in found.items():
-                yield Pair(section, message, *(_app(SECTIONS[section](fields)) for fields in apps))
+                yield Pair(section, message, *(app(SECTIONS[section](fields)) for fields in apps))
 
 
 def _scaled(metric: Json) -> Json:
@@ -55,7 +55,7 @@ def _scaled(metric: Json) -> Json:
     return {"resources": {"requests": {"cpu": 1, "memory": "1Gi"}}, "workers": [worker]}
 
 
-def _app(fields: Json) -> Json:
+def app(fields: Json) -> Json:
     name = {"name": fields.get("name", "shop")}
     spec = {key: value for key, value in fields.items() if key != "name"}
     head = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": name}

@@ -19,7 +19,7 @@ STRINGS = (
     *("auto", "0%", "25%", "100%", "101%", "9999%", "10000%", "200Mi", "0Mi", "200m", "1", "1.", ".5", ".", "+1Ki"),
     *("-1", "1e3", "1E", "1e100", "1Kib", "12E-2", "0x10", "1_000", "٣", "a-b", "a-", "-a", "a_b", "A", "a.b", "a..b"),
     *("a/b", "/a", "a/", "example.com/a", "*.example.com", "flower.example.com", "https://a", "http://"),
-    *("redis://r/1", "a,b", "a b", "a|b", "5E3", "1e-3", "2E+2", ".5e1", "1e6"),
+    *("redis://r/1", "a,b", "a b", "a|b", "5E3", "1e-3", "2E+2", ".5e1", "1e6", "-0", "0m", "-50m"),
     # What the rules look for.
     *("beat", "flower", "celery-data", "data", "worker", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"),
     *("REMAP_SIGTERM", "celeryproject.org/app", "redis://me:secret@r", "amqp://r//?a=b:c@d", "cpu", "memory", "--"),
