@@ -1,7 +1,7 @@
 """How many pods a group shall have. Pure: what is seen and remembered and the time go in, a Decision comes out.
 
 CPU, memory and the queue ask as a HorizontalPodAutoscaler would let them. What an HPA does not know is said here: that
-the last pod is the queue's alone, and that no pod goes which a running task needs.
+the last pod is the queue's alone, and that no pod goes whose tasks could not end.
 """
 
 from dataclasses import replace
@@ -13,15 +13,14 @@ from reconciler.scaling import behavior, calculator
 from reconciler.scaling.behavior import Move
 from reconciler.scaling.calculator import Failure, Proposal
 from reconciler.scaling.model import (
-    Active,
+    NOT_ASKED,
     Backlog,
     Decision,
     History,
-    NotAsked,
     Observation,
     Policy,
     Record,
-    Silent,
+    Stay,
 )
 
 _ABLE = Condition("AbleToScale", "True", "SucceededGetScale", "able to get the target's current scale")
@@ -42,7 +41,7 @@ def decision(policy: Policy, observation: Observation, history: History, now: da
     begun = _begun(policy, observation, history, now)
     case = Case(policy, observation, begun, history.silent_since, now)
     decision = _paused(case) or _switched_off(case) or _repaired(case) or _measured(case)
-    return _remembered(case, decision)
+    return _remembered(case, _with_busy_pods(case, decision))
 
 
 def _measured(case: Case) -> Decision:
@@ -51,9 +50,7 @@ def _measured(case: Case) -> Decision:
         return _failed(case, found)
     if case.seen.replicas == 0 and found.replicas == 0:
         return _asleep(case, found)
-    decision = _normalized(case, found)
-    decision = _without_last_pod(case, decision)
-    return _with_busy_pods(case, decision)
+    return _without_last_pod(case, _normalized(case, found))
 
 
 def _begun(policy: Policy, seen: Observation, history: History, now: datetime) -> History:
@@ -87,19 +84,18 @@ def _switched_off(case: Case) -> Decision | None:
 
 
 def _repaired(case: Case) -> Decision | None:
-    """Go to the bound that is exceeded, at once: no metric, no window and no task is asked."""
+    """Go to the bound that is exceeded, at once: no metric and no window is asked."""
     limit = behavior.repaired(case.policy, case.seen.replicas)
     if limit is None:
         return None
-    decision = _held(case, limit.reason, limit.message, (_ABLE,))
-    return replace(decision, replicas=limit.replicas, wants_to_scale_in=limit.replicas < case.seen.replicas)
+    return replace(_held(case, limit.reason, limit.message, (_ABLE,)), replicas=limit.replicas)
 
 
 def _failed(case: Case, failure: Failure) -> Decision:
-    """Hold: what cannot be measured is never taken for zero."""
+    """Hold: what cannot be measured is never taken for zero. After an outage the windows begin anew."""
     inactive = Condition("ScalingActive", "False", failure.reason, failure.message)
     decision = _held(case, failure.reason, failure.message, (_ABLE, inactive))
-    return replace(decision, metrics=failure.seen)
+    return replace(decision, history=replace(case.history, recommendations=()), metrics=failure.seen)
 
 
 def _asleep(case: Case, found: Proposal) -> Decision:
@@ -143,33 +139,32 @@ def _without_last_pod(case: Case, decision: Decision) -> Decision:
 
 
 def _with_busy_pods(case: Case, decision: Decision) -> Decision:
-    """Keep as many pods as the running tasks need."""
-    current = case.seen.replicas
+    """Keep as many pods as what runs needs, and what might run where nobody says."""
+    current, active = case.seen.replicas, case.seen.active
     if decision.replicas >= current:
         return decision
-    decision = replace(decision, wants_to_scale_in=True)
-    match case.seen.active:
-        case NotAsked(message):
-            return replace(decision, message=f"{decision.message}; {message}")
-        case Silent():
-            return _in_silence(case, decision)
-        case Active(tasks):
-            decision = replace(decision, metrics={**decision.metrics, "running": tasks})
-            floor = min(-(-max(tasks, 0) // case.policy.concurrency), current)
-            if floor <= decision.replicas:
-                return decision
-            return _limited(decision, floor, "TasksRunning", f"running tasks need {floor} pods")
+    if active is None:
+        return decision
+    decision = replace(decision, metrics={**decision.metrics, "running": active.tasks})
+    slots = -(-max(active.tasks, 0) // case.policy.concurrency)
+    needed = Stay(slots, "TasksRunning", f"running tasks need {slots} pods")
+    stay = max(needed, active.busy, key=lambda each: each.pods)
+    if active.silent.pods > decision.replicas:
+        decision, is_over = _in_silence(case, decision, active.silent)
+        stay = stay if is_over else max(stay, active.silent, key=lambda each: each.pods)
+    if (floor := min(stay.pods, current)) <= decision.replicas:
+        return decision
+    return _limited(decision, floor, stay.reason, stay.message)
 
 
-def _in_silence(case: Case, decision: Decision) -> Decision:
-    """Wait for Celery's answer for a while, then go on without it."""
-    since, patience = case.silent_since or case.now, case.policy.timing.silence_seconds
+def _in_silence(case: Case, decision: Decision, silent: Stay) -> tuple[Decision, bool]:
+    """Return the decision, and whether it need not wait any longer for those who do not answer."""
+    since = case.silent_since or case.now
+    patience = 0 if silent.reason == NOT_ASKED else case.policy.timing.silence_seconds
     decision = replace(decision, history=replace(decision.history, silent_since=since))
-    message = "Celery does not answer what runs"
-    if case.now - since < timedelta(seconds=patience):
-        wait = f"{message}: fewer pods only after {patience:g} s"
-        return _limited(decision, case.seen.replicas, "CelerySilent", wait)
-    return replace(decision, message=f"{decision.message}; {message}")
+    if case.policy.when_silent == "Hold" or case.now - since < timedelta(seconds=patience):
+        return decision, False
+    return replace(decision, message=f"{decision.message}; {silent.message}"), True
 
 
 def _remembered(case: Case, decision: Decision) -> Decision:

@@ -24,6 +24,7 @@ from reconciler.scaling.brokers.look import Findings
 from reconciler.scaling.brokers.patience import Late, Patience, Question
 from reconciler.scaling.group import Group, GroupKey, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
+from reconciler.scaling.running import Told
 
 KEPT_SECONDS = 60.0
 """For so long a Secret is kept and not read again, unless the broker could not be."""
@@ -41,16 +42,12 @@ class Crew(NamedTuple):
         return str(self.group.settings.get("control_exchange", "celery")), f"{self.group.name}@{pod}"
 
 
-Running = Mapping[str, int] | Silent | NotAsked
-"""Tasks by the pod that runs them; a pod that did not say is not there."""
-
-
 class Demanded(NamedTuple):
     """What there is to do for a group."""
 
     backlog: Backlog | Unreadable | None
     """None if it is not scaled by its queues."""
-    running: Running
+    running: Told
 
 
 Crews = Mapping[GroupKey, Crew]
@@ -180,4 +177,4 @@ def _of(crew: Crew, found: Findings | Unreadable | NotAsked) -> Demanded:
     if isinstance(backlog, Backlog):
         held = sum(load.uncounted for load in loads.values())
         backlog = backlog._replace(unacknowledged=backlog.unacknowledged + held)
-    return Demanded(backlog, {pod: load.active for pod, load in loads.items()} if loads or not crew.pods else Silent())
+    return Demanded(backlog, {pod: load.tasks for pod, load in loads.items()} if loads or not crew.pods else Silent())

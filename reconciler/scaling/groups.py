@@ -1,8 +1,8 @@
 """Scaling on one screen: what is seen of each group of an app, how many pods that takes, which of them may go."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -13,12 +13,15 @@ from reconciler.model import DEPLOYMENT, Change, Condition, Moment, Outcome, Sca
 from reconciler.scaling import decide, running
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
-from reconciler.scaling.model import Active, Decision, History, NotAsked, Observation, Silent
-from reconciler.scaling.running import Cost
+from reconciler.scaling.model import MAX_INT32, Active, Decision, History, NotAsked, Observation, Stay
+from reconciler.scaling.running import Cost, Experience, Kept, Told
 from reconciler.scaling.sight import Sight, crew
-from reconciler.scaling.usage import DELETION_COST
+from reconciler.scaling.usage import DELETION_COST, Seen
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+"""So many pods' deletion costs are written at a time."""
 
 
 class Scaled(NamedTuple):
@@ -37,6 +40,8 @@ class Remembered:
     scaled: Scaled = field(default=Scaled())
     tick: int = -1
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    experience: Mapping[str, Experience] = field(default_factory=dict)
+    """How long tasks take, by group."""
     results: tuple[StepResult, ...] = ()
     """What has just been written."""
 
@@ -82,57 +87,78 @@ def rescaled(
 ) -> Remembered:
     """Give every group the pods it needs, or without a cluster say so; what fails is decided anew at the next tick."""
     decisions: dict[str, Decision] = {}
+    experience: dict[str, Experience] = {}
     results: list[StepResult] = []
     for target in found:
-        decision, costs = _decided(target, before.history(target.group), sight, now)
+        name = target.group.name
+        if rival := sight.rival(target.live.ref, target.key[0]):
+            message = (
+                f"HorizontalPodAutoscaler {rival.ref.name} scales Deployment {target.live.ref.name} too: remove one"
+            )
+            decisions[name] = _left_alone(target, "ForeignAutoscaler", message)
+            continue
+        seen = _seen(target, before.experience.get(name, Experience()), sight, now)
+        decision = decide.decision(target.group.policy, seen.observation, before.history(target.group), now.steady)
         if decision.replicas != target.live.replicas:
-            results.append(_written(target.live, decision, costs, cluster))
+            results.append(_written(target.live, decision, seen, cluster))
             if results[-1].outcome is Outcome.FAILED:
                 decision = replace(decision, history=decision.unwritten)
-        decisions[target.group.name] = decision
-    return replace(before, tick=sight.number, decisions=decisions, results=tuple(results))
+        elif cluster and not seen.is_changing:
+            _set_costs(running.taken_back(seen.pods), cluster)
+        decisions[name], experience[name] = decision, seen.experience
+    return replace(before, tick=sight.number, decisions=decisions, experience=experience, results=tuple(results))
 
 
 def ambiguous(before: Remembered, found: Iterable[Target], others: Iterable[App]) -> Remembered:
     """Scale nothing that is another app's as well."""
     names = ", ".join(sorted(other.ref.name for other in others))
     message = f"CeleryApp {names} has the same label: which of them is to scale is not known"
-    off = Condition("ScalingActive", "False", "AmbiguousSelector", message)
-    held = {
-        each.group.name: Decision(each.live.replicas or 0, off.reason, message, (off,), History(), History())
-        for each in found
-    }
+    held = {each.group.name: _left_alone(each, "AmbiguousSelector", message) for each in found}
     return replace(before, decisions=held, results=())
 
 
-def _decided(target: Target, history: History, sight: Sight, now: Moment) -> tuple[Decision, tuple[Cost, ...]]:
+def _left_alone(target: Target, reason: str, message: str) -> Decision:
+    off = Condition("ScalingActive", "False", reason, message)
+    return Decision(target.live.replicas or 0, reason, message, (off,), History(), History())
+
+
+class _Seen(NamedTuple):
+    """What was seen of a group at this tick."""
+
+    observation: Observation
+    pods: list[Seen]
+    told: Told
+    kept: Kept
+    experience: Experience
+    is_changing: bool
+    """Pods come or go."""
+
+
+def _seen(target: Target, before: Experience, sight: Sight, now: Moment) -> _Seen:
     policy, live = target.group.policy, target.live
     demanded = sight.demanded.get(target.key, Demanded(None, NotAsked()))
-    pods, told = sight.pods_of(live.ref), demanded.running
-    if sight.pods.problem and not isinstance(told, NotAsked):
-        told = Silent()  # whom to ask is not known
-    tasks = told if isinstance(told, Mapping) else None
-    observation = Observation(
-        replicas=live.replicas or 0,
-        current=live.status.get("replicas", 0),
-        pods=tuple(each.pod for each in pods),
-        usage=sight.usage(pods),
-        backlog=demanded.backlog,
-        active=Active(running.busy(pods, told, policy.concurrency)) if isinstance(told, Mapping) else told,
-        at=now.wall,
-    )
-    decision = decide.decision(policy, observation, history, now.steady)
-    shrinks = decision.replicas < (live.replicas or 0)
-    return decision, running.costs(pods, tasks, policy.concurrency) if shrinks else ()
+    seen, told, count = sight.pods_of(live.ref), demanded.running, live.status.get("replicas", 0)
+    pods, experience = tuple(each.pod for each in seen), before.after(told, now.wall)
+    kept = running.kept(policy, pods, told, experience, now.wall)
+    observed = live.status.get("observedGeneration", 0) >= live.generation
+    is_rolling = count > 0 and not (observed and live.status.get("updatedReplicas", 0) == count)
+    active = running.active(policy, pods, told, kept, is_rolling=is_rolling)
+    if sight.pods.problem:
+        active = Active(active.tasks, active.busy, Stay(MAX_INT32, "CelerySilent", sight.pods.problem))
+    observation = Observation(live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, at=now.wall)
+    return _Seen(observation, seen, told, kept, experience, is_rolling or count != live.replicas)
 
 
-def _written(live: Live, decision: Decision, costs: Iterable[Cost], cluster: Cluster | None) -> StepResult:
+def _written(live: Live, decision: Decision, seen: _Seen, cluster: Cluster | None) -> StepResult:
     before, after = live.replicas or 0, decision.replicas
     change = (Change("spec.replicas", before, after),)
     if cluster:
         try:
-            for cost in costs:
-                _set_cost(cost, cluster)
+            if after < before:
+                refused = _set_costs(running.costs(seen.pods, seen.told, seen.kept), cluster)
+                if busy := [pod for pod in refused if pod in seen.kept.busy]:
+                    message = f"Pod {busy[0]} runs tasks, and its deletion cost was not written: {refused[busy[0]]}"
+                    return StepResult(live.ref, Outcome.FAILED, message, change)
             cluster.scale(live.ref, before, after)
         except ClusterError as error:
             return StepResult(live.ref, Outcome.FAILED, str(error), change)
@@ -140,9 +166,24 @@ def _written(live: Live, decision: Decision, costs: Iterable[Cost], cluster: Clu
     return StepResult(live.ref, Outcome.SCALED, decision.message, change)
 
 
-def _set_cost(cost: Cost, cluster: Cluster) -> None:
-    """Write what a pod's deletion costs; one that has gone meanwhile needs none."""
-    annotations = {DELETION_COST: str(cost.cost) if cost.cost else None}
-    patch = {"metadata": {"uid": cost.uid, "annotations": annotations}}
-    with suppress(NotFound, Conflict):
-        cluster.patch(cost.pod, patch, MERGE_PATCH, dry_run=False)
+def _set_costs(costs: Sequence[Cost], cluster: Cluster) -> dict[str, ClusterError]:
+    """Write what pods' deletion costs, best effort; return what was refused, by pod. One that has gone needs none."""
+
+    def write(cost: Cost) -> ClusterError | None:
+        annotations = {DELETION_COST: str(cost.cost) if cost.cost else None}
+        patch = {"metadata": {"uid": cost.uid, "annotations": annotations}}
+        try:
+            cluster.patch(cost.pod, patch, MERGE_PATCH, dry_run=False)
+        except (NotFound, Conflict):
+            return None
+        except ClusterError as error:
+            return error
+        return None
+
+    if not costs:
+        return {}
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        refused = {cost.pod.name: error for cost, error in zip(costs, threads.map(write, costs), strict=True) if error}
+    if refused:
+        log.warning("%s deletion costs were not written: %s", len(refused), next(iter(refused.values())))
+    return refused

@@ -6,7 +6,7 @@ millicores, and thousandths of a byte. Times are aware.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Self
 
 from reconciler.model import Condition
@@ -106,6 +106,14 @@ class Policy:
     paused: bool
     concurrency: int
     """Tasks that run in one pod at a time."""
+    grace_seconds: float = 60
+    """In which a pod that goes may finish what it runs."""
+    time_limit_seconds: float | None = None
+    """After which a task is killed."""
+    returns_tasks: bool = False
+    """What is not acknowledged is put back in the grace, and runs again elsewhere."""
+    when_silent: Literal["Hold", "ScaleIn"] = "Hold"
+    """What becomes of a scale-in while workers do not say what they run."""
     timing: Timing = field(default=Timing())
 
     @classmethod
@@ -121,12 +129,24 @@ class Policy:
             cooldown_seconds=scaling["cooldownSeconds"],
             paused=scaling["paused"],
             concurrency=1 if concurrency == "auto" else max(concurrency, 1),  # auto: a pod may have one CPU
+            grace_seconds=_grace_seconds(group),
+            time_limit_seconds=group.get("timeLimitSeconds"),
+            returns_tasks="softShutdownSeconds" in group,
+            when_silent=scaling.get("whenSilent", "Hold"),
             timing=timing,
         )
 
     @property
     def tolerance(self) -> Tolerance:
         return Tolerance(self.behavior.scale_down.tolerance, self.behavior.scale_up.tolerance)
+
+
+def _grace_seconds(group: Mapping[str, Any]) -> float:
+    """Return for how long tasks go on in a pod that was told to go."""
+    hook = (group.get("lifecycle") or {}).get("preStop") or {}
+    slept = (hook.get("sleep") or {}).get("seconds", 0)
+    whole = group.get("terminationGracePeriodSeconds", 60)
+    return float(min(whole, group.get("softShutdownSeconds", whole)) - slept)
 
 
 def _target(name: str, target: Mapping[str, Any]) -> ResourceTarget:
@@ -154,6 +174,15 @@ class Pod:
     started_at: datetime | None = None
     requests: Mapping[str, int | None] = field(default_factory=dict)
     """Of the container that runs Celery, by resource."""
+    is_running: bool = True
+    """That container does: it is not about to be started again."""
+
+    @property
+    def was_ready(self) -> bool:
+        """Say whether one that is not ready has been: its condition last changed later than any pod's beginning."""
+        if self.started_at is None or self.ready_since is None:
+            return False
+        return self.ready_since - self.started_at > timedelta(seconds=Timing.initial_readiness_seconds)
 
 
 class Sample(NamedTuple):
@@ -191,10 +220,36 @@ class Unreadable(NamedTuple):
     message: str
 
 
+class Task(NamedTuple):
+    """A task that runs, as its worker tells it."""
+
+    id: str
+    name: str
+    started_at: datetime
+    """By the worker's clock."""
+    is_acknowledged: bool
+
+
+NOT_ASKED = "CeleryNotAsked"
+
+
+class Stay(NamedTuple):
+    """So many pods must stay, and why."""
+
+    pods: int = 0
+    reason: str = ""
+    message: str = ""
+
+
 class Active(NamedTuple):
-    """So many tasks run, in all pods together."""
+    """What runs, in all pods together."""
 
     tasks: int
+    """Those that are known of."""
+    busy: Stay = Stay()
+    """For the sake of what is known to run."""
+    silent: Stay = Stay()
+    """For the sake of what might run besides, where nobody says."""
 
 
 class Silent(NamedTuple):
@@ -202,7 +257,7 @@ class Silent(NamedTuple):
 
 
 class NotAsked(NamedTuple):
-    """Celery may not be asked what runs, or need not be."""
+    """Celery may not be asked what runs."""
 
     message: str = "Celery was not asked what runs"
 
@@ -219,7 +274,8 @@ class Observation:
     usage: Usage = field(default=Usage())
     backlog: Backlog | Unreadable | None = None
     """None: it was not read."""
-    active: Active | Silent | NotAsked = field(default=NotAsked())
+    active: Active | None = None
+    """None: nobody asks, as with an HPA."""
     at: datetime | None = None
     """When, by the clock of the pods' own times; None: as it is decided."""
 
@@ -241,7 +297,7 @@ class History:
     active_at: datetime | None = None
     """When the queue was last seen with a message, or could not be read."""
     silent_since: datetime | None = None
-    """Since when Celery does not answer while fewer pods would do."""
+    """Since when workers do not answer while fewer pods would do."""
     scaled_to_zero: bool = False
     """The last pod was taken by us, not by hand. Nobody else knows after a restart, unless it is remembered for us."""
 
@@ -260,8 +316,6 @@ class Decision:
     """For the next decision, once `replicas` is written."""
     unwritten: History
     """For the next decision, if it could not be written."""
-    wants_to_scale_in: bool = False
-    """Fewer pods would do: ask Celery what runs and decide again, before anything is written."""
     metrics: Mapping[str, int] = field(default_factory=dict)
     """What was seen: `cpu` and `memory` on average, in percent or thousandths as the target is; `queue`, the messages
     that wait or are not acknowledged; `running`, the tasks."""

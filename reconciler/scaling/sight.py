@@ -18,6 +18,7 @@ from reconciler.scaling import usage
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
 from reconciler.scaling.model import RESOURCES, Sample, Usage
+from reconciler.scaling.rivals import Autoscaler
 from reconciler.scaling.usage import Seen
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Sight:
     number: int
     """Of the tick."""
     pods: Store[Seen]
+    autoscalers: Store[Autoscaler]
     measured: Measured
     began: float = field(default_factory=time.monotonic)
     crews: dict[GroupKey, Crew] = field(default_factory=dict)
@@ -51,6 +53,11 @@ class Sight:
 
     def pods_of(self, deployment: Ref) -> list[Seen]:
         return self.pods.by((deployment.namespace, deployment.name))
+
+    def rival(self, deployment: Ref, app_uid: str) -> Autoscaler | None:
+        """Return who else scales a Deployment."""
+        found = self.autoscalers.by((deployment.namespace, deployment.name))
+        return next((each for each in found if each.controller != app_uid), None)
 
     def usage(self, pods: Iterable[Seen]) -> Usage:
         """Return what these pods use of each resource."""

@@ -56,6 +56,7 @@ def seen(manifest: Manifest, _old: Seen | None = None) -> Seen | None:
         is_ready=None if ready is None else ready["status"] != "False",
         ready_since=_time((ready or {}).get("lastTransitionTime")),
         started_at=_time(status.get("startTime")),
+        is_running=_is_running(status),
         requests=_requests(manifest),
     )
     version = metadata.get("resourceVersion", "")
@@ -83,6 +84,12 @@ def _deployment(metadata: Manifest) -> str:
     name, dash, hashed = replica_set.rpartition("-")
     is_its = dash and hashed == (metadata.get("labels") or {}).get(_HASH)
     return name if is_its else ""
+
+
+def _is_running(status: Manifest) -> bool:
+    """Say whether the container that runs Celery does, as far as is known."""
+    state = _celery(status.get("containerStatuses")).get("state")
+    return not state or "running" in state
 
 
 def _requests(manifest: Manifest) -> dict[str, int | None]:

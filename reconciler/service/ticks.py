@@ -5,15 +5,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from reconciler.apply import plan
 from reconciler.cluster.cache import Cache, Store
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.live import App
-from reconciler.model import APP_LABEL, POD, Ref
+from reconciler.model import APP_LABEL, HORIZONTAL_POD_AUTOSCALER, POD, Ref
 from reconciler.scaling import groups, sight, usage
 from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.rivals import Autoscaler, autoscaler
 from reconciler.scaling.sight import Measured, Sight
 
 log = logging.getLogger(__name__)
@@ -27,9 +29,12 @@ OLDEST_SECONDS = 4 * TICK_SECONDS
 class Ticks:
     def __init__(self, cluster: Cluster, cache: Cache, demand: Demand, namespace: str | None) -> None:
         self.pods: Store[usage.Seen] = Store(cluster, POD, usage.seen, Where(namespace, APP_LABEL))
+        self.autoscalers: Store[Autoscaler] = Store(
+            cluster, HORIZONTAL_POD_AUTOSCALER, autoscaler, Where(namespace, "")
+        )
         self.groups: Callable[[App], tuple[Group, ...]] = lambda _: ()
         self.wake: Callable[[Ref], None] = lambda _: None
-        self.follow: Callable[[Store[usage.Seen]], None] = lambda _: None
+        self.follow: Callable[[Store[Any]], None] = lambda _: None
         self._follows = False
         self._cluster, self._cache, self.demand, self._namespace = cluster, cache, demand, namespace
         self._sights: dict[str, Sight] = {}
@@ -74,7 +79,8 @@ class Ticks:
         apps = [app for app in apps if self.groups(app)]
         if apps and not self._follows:
             self._follows = True
-            self.follow(self.pods)
+            for store in (self.pods, self.autoscalers):
+                self.follow(store)
         uses = {app.uid: any(group.policy.metrics for group in self.groups(app)) for app in apps}
         for by_usage in (False, True):
             some = [app for app in apps if uses[app.uid] is by_usage]
@@ -89,13 +95,14 @@ class Ticks:
     def see(self, apps: Iterable[App]) -> Sight:
         """Return what there is to see for these apps before their brokers have answered."""
         scaled = {app: self.groups(app) for app in apps}
-        if any(scaled.values()) and not self.pods.is_watched:
-            self.pods.refresh()
+        for store in (self.pods, self.autoscalers):
+            if any(scaled.values()) and not store.is_watched:
+                store.refresh()
         uses = any(group.policy.metrics for found in scaled.values() for group in found)
         where = Where(self._namespace, APP_LABEL)
         self._number += 1
         measured = sight.measured(self._cluster, where) if uses else Measured({})
-        seen = Sight(self._number, self.pods, measured)
+        seen = Sight(self._number, self.pods, self.autoscalers, measured)
         for app, found in scaled.items():
             lives = (live for live in self._cache.of(app).values() if plan.belongs(app, live))
             seen.crews.update(groups.crews(groups.targets(app, found, lives), seen))

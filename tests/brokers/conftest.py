@@ -10,7 +10,7 @@ import pytest
 import rabbitmq
 from celery import Celery
 from celery_versions import OWN, celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
-from servers import HERE, Certificate, missing, redis, redis_program, until  # noqa: F401 (fixtures)
+from servers import HERE, Certificate, Held, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.scaling.brokers import look
 from reconciler.scaling.brokers.broker import Broker
@@ -121,7 +121,7 @@ def running(seen):
     def ask(url, *pods, options=None, exchange="celery"):
         workers = {(exchange, f"mail@{pod}"): pod for pod in pods or ["mail-1"]}
         found = seen(Broker(url, options or {}), {frozenset(): list(workers)})
-        return {workers[node]: load for node, load in found.loads.items()}
+        return {workers[node]: Held(len(load.tasks), load.uncounted) for node, load in found.loads.items()}
 
     return ask
 

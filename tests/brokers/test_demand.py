@@ -14,10 +14,10 @@ from queue import SimpleQueue
 import pytest
 import servers
 import urllib3
+from servers import Held
 
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.transport import Access, Transport
-from reconciler.scaling.brokers.load import Load
 from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
@@ -210,16 +210,17 @@ def test_an_app_that_names_no_broker_is_not_asked(crew):
 def test_whoever_is_scaled_by_something_else_is_asked_what_runs(on_redis, worker, crew, until):
     worker(on_redis)
     crews = {"cpu": crew(on_redis, pods=["mail-1"]), "queue": crew(on_redis, "celery", pods=["absent"])}
-    expected = {"cpu": Demanded(None, {"mail-1": 0}), "queue": Demanded(Backlog(0, 0), Silent())}
+    expected = {"cpu": Demanded(None, {"mail-1": ()}), "queue": Demanded(Backlog(0, 0), Silent())}
     until(lambda: Demand(None, LONG).of(crews) == expected, str(expected))
 
 
 def test_what_workers_alone_hold_is_waited_for_too(on_rabbitmq, publish, worker, crew, running, until):
     publish(on_rabbitmq, 20)
     worker(on_rabbitmq)
-    until(lambda: running(on_rabbitmq) == {"mail-1": Load(2, 10)}, "those that are taken")
+    until(lambda: running(on_rabbitmq) == {"mail-1": Held(2, 10)}, "those that are taken")
     found = Demand(None, LONG).of({"one": crew(on_rabbitmq, "celery", pods=["mail-1"])})
-    assert found == {"one": Demanded(Backlog(10, 10), {"mail-1": 2})}
+    assert found["one"].backlog == Backlog(10, 10)
+    assert [task.name for task in found["one"].running["mail-1"]] == ["hold", "hold"]
 
 
 def test_one_connection_for_all_who_have_the_same_broker(on_rabbitmq, rabbitmq_server, crew, until):

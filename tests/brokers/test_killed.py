@@ -1,15 +1,15 @@
 """What is counted after a worker was killed in the middle of its tasks, and when another follows."""
 
 import pytest
+from servers import Held
 
-from reconciler.scaling.brokers.load import Load
 from reconciler.scaling.model import Backlog
 
 LATE, ONE, QUORUM = {"task_acks_late": True}, {"worker_prefetch_multiplier": 1}, {"task_default_queue_type": "quorum"}
 FOLLOWED = [  # of 18 tasks that are left: on Redis 8 of them are held for the one that is dead
-    ("redis", {}, Backlog(0, 16), Load(2, 2)),
-    ("rabbitmq", {}, Backlog(8, 0), Load(2, 10)),
-    ("rabbitmq", QUORUM, Backlog(8, 0), Load(2, 10)),
+    ("redis", {}, Backlog(0, 16), Held(2, 2)),
+    ("rabbitmq", {}, Backlog(8, 0), Held(2, 10)),
+    ("rabbitmq", QUORUM, Backlog(8, 0), Held(2, 10)),
 ]
 
 
@@ -22,7 +22,7 @@ def test_what_is_left_counts_once_when_another_follows(
     url = request.getfixturevalue(f"on_{server}")
     publish_by_app(url, *[{}] * 20, **settings)
     process = worker(url, **settings)
-    until(lambda: running(url).get("mail-1", Load(0, 0)).active == 2, "two running, which are lost")
+    until(lambda: running(url).get("mail-1", Held(0, 0)).active == 2, "two running, which are lost")
     until(lambda: sum(backlog(url)) + running(url)["mail-1"].uncounted == 20, "all of them")
     kill(process)
     worker(url, **settings)

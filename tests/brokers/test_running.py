@@ -1,10 +1,12 @@
 """What real workers say that they have in hand, and what asking them leaves behind."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import servers
 from kombu import Connection
+from servers import Held
 
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Load
@@ -16,11 +18,31 @@ def test_each_pod_tells_its_own(url, publish, worker, running, until, tmp_path):
     worker(url, node="mail@mail-1", queues="one")
     worker(url, node="mail@mail-2", queues="two")
     until(lambda: set(running(url, "mail-1", "mail-2")) == {"mail-1", "mail-2"}, "both workers")
-    assert running(url, "mail-1", "mail-2", "mail-3") == {"mail-1": Load(0, 0), "mail-2": Load(0, 0)}
+    assert running(url, "mail-1", "mail-2", "mail-3") == {"mail-1": Held(0, 0), "mail-2": Held(0, 0)}
     publish(url, 1, queue="two")
-    until(lambda: running(url, "mail-1", "mail-2") == {"mail-1": Load(0, 0), "mail-2": Load(1, 1)}, "one running")
+    until(lambda: running(url, "mail-1", "mail-2") == {"mail-1": Held(0, 0), "mail-2": Held(1, 1)}, "one running")
     (tmp_path / "go").touch()
-    until(lambda: running(url, "mail-2") == {"mail-2": Load(0, 0)}, "its end")
+    until(lambda: running(url, "mail-2") == {"mail-2": Held(0, 0)}, "its end")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["acknowledged early", "acknowledged late"])
+def test_a_worker_tells_of_each_task_what_it_is_since_when_and_whether_it_comes_back(
+    url, publish, worker, seen, until, late
+):
+    node, before = ("celery", "mail@mail-1"), datetime.now(UTC)
+    worker(url, task_acks_late=late)
+    publish(url, 2)
+
+    def tasks():
+        return seen(Broker(url), {frozenset(): [node]}).loads.get(node, Load((), 0)).tasks
+
+    until(lambda: len(tasks()) == 2, "two running")
+    first, second = told = tasks()
+    assert first.id != second.id
+    for task in told:
+        assert (task.name, task.is_acknowledged) == ("hold", not late)
+        assert before - timedelta(seconds=1) <= task.started_at <= datetime.now(UTC)
+    assert tasks() == told
 
 
 def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, seen, until):
@@ -29,7 +51,7 @@ def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, seen, unti
     mail, web = nodes = [("celery", "mail@pod"), ("celery", "web@pod")]
     for url, node in ((on_redis, mail), (on_rabbitmq, web)):
         one = Broker(url)
-        until(lambda one=one, node=node: seen(one, {frozenset(): nodes}).loads == {node: Load(0, 0)}, "its own worker")
+        until(lambda one=one, node=node: seen(one, {frozenset(): nodes}).loads == {node: Load((), 0)}, "its own worker")
 
 
 def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, until):
@@ -40,21 +62,21 @@ def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, 
         pod: crew(on_redis, pods=[pod], broker_transport_options={"visibility_timeout": seconds})
         for pod, seconds in (("one", 3600), ("two", 7200))
     }
-    demand, expected = Demand(None, timeout_seconds=10), {pod: Demanded(None, {pod: 0}) for pod in crews}
+    demand, expected = Demand(None, timeout_seconds=10), {pod: Demanded(None, {pod: ()}) for pod in crews}
     until(lambda: demand.of(crews) == expected, "both workers")
     assert [demand.of(crews) for _ in range(10)] == [expected] * 10
 
 
 def test_a_control_exchange_of_another_name(url, worker, running, until):
     worker(url, control_exchange="shop")
-    until(lambda: running(url, exchange="shop") == {"mail-1": Load(0, 0)}, "an answer")
+    until(lambda: running(url, exchange="shop") == {"mail-1": Held(0, 0)}, "an answer")
     assert running(url) == {}
 
 
 def test_options_are_those_of_the_workers(on_redis, worker, running, until):
     options = {"global_keyprefix": "shop:", "fanout_prefix": "/fans."}
     worker(on_redis, broker_transport_options=options)
-    until(lambda: running(on_redis, options=options) == {"mail-1": Load(0, 0)}, "an answer")
+    until(lambda: running(on_redis, options=options) == {"mail-1": Held(0, 0)}, "an answer")
     assert running(on_redis) == {}
 
 
@@ -62,7 +84,7 @@ def test_an_answer_in_pickle_is_none(on_redis, worker, running, until):
     worker(on_redis, node="mail@pickle", task_serializer="pickle", accept_content=["pickle", "json"])
     worker(on_redis, node="mail@json")
     until(lambda: running(on_redis, "json"), "the other worker")
-    assert running(on_redis, "json", "pickle") == {"json": Load(0, 0)}
+    assert running(on_redis, "json", "pickle") == {"json": Held(0, 0)}
 
 
 def test_a_broker_that_fails_is_told_as_such(seen):
@@ -87,7 +109,7 @@ def test_twenty_questions_leave_nothing_on_redis(on_redis, worker, running, unti
     until(lambda: running(on_redis, options=options), "the worker")
     before = keys(on_redis)
     for _ in range(20):
-        assert running(on_redis, options=options) == {"mail-1": Load(0, 0)}
+        assert running(on_redis, options=options) == {"mail-1": Held(0, 0)}
     assert keys(on_redis) == before
 
 
@@ -117,6 +139,6 @@ def test_questions_leave_nothing_on_rabbitmq(on_rabbitmq, rabbitmq_server, worke
     before = rabbitmq_server.queues(vhost)
     assert before == {"celery", "mail@mail-1.celery.pidbox"}
     for _ in range(20):
-        assert running(on_rabbitmq) == {"mail-1": Load(0, 0)}
+        assert running(on_rabbitmq) == {"mail-1": Held(0, 0)}
     assert running(on_rabbitmq, "absent") == {}
     assert rabbitmq_server.queues(vhost) == before

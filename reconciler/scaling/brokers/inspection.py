@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -17,11 +18,14 @@ from kombu import Consumer, Exchange, Producer, Queue
 
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Load, Node
+from reconciler.scaling.model import Task
 
 ANSWER_SECONDS = 1.5
 """A worker answers at once, unless it is the solo pool's and busy. Nobody is waited for longer than that."""
 
 _ACTIVE, _RESERVED = "active", "reserved"
+_NAME = 200
+"""Characters of a name, or an id, that are kept."""
 _NAMES: dict[str, object] = {}
 
 
@@ -32,7 +36,7 @@ def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node
     taken, save what waits for its ETA: there may be any number of those, and they would come with all their arguments.
     """
     commands = [_ACTIVE] if broker.is_redis else [_ACTIVE, _RESERVED]
-    channel, told = connection.channel(), {node: dict[str, list[bool]]() for node in asked}
+    channel, told = connection.channel(), {node: dict[str, tuple[Task, ...]]() for node in asked}
     exchanges = sorted({exchange for exchange, _ in asked})
     tickets = {str(uuid4()): (exchange, command) for exchange in exchanges for command in commands}
 
@@ -40,9 +44,7 @@ def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node
         exchange, command = tickets.get(message.headers.get("ticket"), ("", ""))
         for node, tasks in body.items() if isinstance(body, Mapping) else ():
             if (exchange, node) in told and isinstance(tasks, list):
-                told[exchange, node][command] = [
-                    isinstance(task, dict) and bool(task.get("acknowledged")) for task in tasks
-                ]
+                told[exchange, node][command] = tuple(_task(task) for task in tasks if isinstance(task, Mapping))
 
     with ExitStack() as stack:
         name = _name(broker, stack)
@@ -68,9 +70,18 @@ def _name(broker: Broker, stack: ExitStack) -> str:
     return name
 
 
-def _load(told: Mapping[str, list[bool]]) -> Load:
+def _task(told: Mapping[str, Any]) -> Task:
+    """Return a task by what its worker says; one that does not say since when it runs has just begun."""
+    seconds = told.get("time_start")
+    began = seconds if isinstance(seconds, int | float) else time.time()
+    started_at = datetime.fromtimestamp(began, UTC).replace(microsecond=0)
+    return Task(str(told.get("id"))[:_NAME], str(told.get("name"))[:_NAME], started_at, bool(told.get("acknowledged")))
+
+
+def _load(told: Mapping[str, tuple[Task, ...]]) -> Load:
     active = told[_ACTIVE]
-    return Load(len(active), len(active) + len(told[_RESERVED]) if _RESERVED in told else sum(active))
+    acknowledged = sum(task.is_acknowledged for task in active)
+    return Load(active, len(active) + len(told[_RESERVED]) if _RESERVED in told else acknowledged)
 
 
 def _listen(connection: Any, enough: Callable[[], bool]) -> None:

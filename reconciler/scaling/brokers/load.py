@@ -2,12 +2,14 @@
 
 from typing import NamedTuple
 
+from reconciler.scaling.model import Task
+
 
 class Load(NamedTuple):
     """What one worker has in hand."""
 
-    active: int
-    """Tasks it is executing."""
+    tasks: tuple[Task, ...]
+    """Those it is executing."""
     uncounted: int
     """Messages it has that no Backlog counts. With them the sum is exact, however workers acknowledge and prefetch."""
 

@@ -6,24 +6,24 @@ does not count, an HPA goes between 1 and the most, and KEDA looks every 30 s wh
 Neither knows which pod is at work: the newest goes first, as a ReplicaSet has it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Self
 
-from reconciler.scaling import decide
+from reconciler.scaling import decide, running
 from reconciler.scaling.model import (
     Active,
     Backlog,
     Behavior,
     History,
-    NotAsked,
     Observation,
     Pod,
     Policy,
     ResourceTarget,
     Usage,
 )
+from reconciler.scaling.running import Experience, Tasks
 from render import quantity
 from render.model import Component
 
@@ -43,7 +43,8 @@ class Seen(NamedTuple):
 
     replicas: int
     waiting: int
-    running: int
+    tasks: Tasks
+    """Those that run."""
     pods: tuple[Pod, ...]
     usage: Usage
     now: datetime
@@ -92,18 +93,41 @@ class Contender(NamedTuple):
         return self._replace(name="hpa-cpu", kind="hpa", policy=policy, ignores_memory=False)
 
 
-def decided(contender: Contender, seen: Seen, history: History) -> tuple[int, History]:
+class Remembered(NamedTuple):
+    """What one decision tells the next."""
+
+    history: History = History()
+    experience: Experience = Experience()
+
+
+class Decided(NamedTuple):
+    replicas: int
+    remembered: Remembered
+    kept: Collection[str] | None
+    """The pods that must stay; None: nobody has asked which."""
+
+
+def decided(contender: Contender, seen: Seen, before: Remembered) -> Decided:
     """Return how many pods there shall be, and what is remembered of it."""
+    policy, tasks = contender.policy, sum(map(len, seen.tasks.values()))
     if contender.kind == "keda":
-        return _by_keda(contender.policy, seen, history)
-    active = Active(seen.running) if contender.kind == "reconciler" else NotAsked()
-    return _by_decision(contender.policy, seen, history, (Backlog(seen.waiting, seen.running), active))
+        replicas, history = _by_keda(policy, seen, before.history)
+        return Decided(replicas, before._replace(history=history), None)
+    backlog = Backlog(seen.waiting, tasks)
+    if contender.kind == "hpa":
+        replicas, history = _by_decision(policy, seen, before.history, backlog)
+        return Decided(replicas, before._replace(history=history), None)
+    experience = before.experience.after(seen.tasks, seen.now)
+    kept = running.kept(policy, seen.pods, seen.tasks, experience, seen.now)
+    active = running.active(policy, seen.pods, seen.tasks, kept, is_rolling=False)
+    replicas, history = _by_decision(policy, seen, before.history, backlog, active)
+    return Decided(replicas, Remembered(history, experience), kept.busy.keys())
 
 
 def _by_decision(
-    policy: Policy, seen: Seen, history: History, queue: tuple[Backlog, Active | NotAsked]
+    policy: Policy, seen: Seen, history: History, backlog: Backlog, active: Active | None = None
 ) -> tuple[int, History]:
-    observation = Observation(seen.replicas, seen.replicas, seen.pods, seen.usage, *queue)
+    observation = Observation(seen.replicas, seen.replicas, seen.pods, seen.usage, backlog, active, seen.now)
     decision = decide.decision(policy, observation, history, seen.now)
     return decision.replicas, decision.history
 
@@ -120,7 +144,7 @@ def _by_keda(policy: Policy, seen: Seen, history: History) -> tuple[int, History
     if seen.replicas == 0:
         return 0, history
     alone = replace(policy, min_replicas=max(policy.min_replicas, 1))
-    count, after = _by_decision(alone, seen, history, (Backlog(seen.waiting, 0), NotAsked()))
+    count, after = _by_decision(alone, seen, history, Backlog(seen.waiting, 0))
     return count, replace(after, active_at=history.active_at or seen.now)
 
 

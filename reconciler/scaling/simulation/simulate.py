@@ -17,11 +17,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from reconciler.scaling.model import History, Pod, Sample, Usage
+from reconciler.scaling.model import Pod, Sample, Task, Usage
 from reconciler.scaling.simulation import contender
-from reconciler.scaling.simulation.contender import Contender, Seen
+from reconciler.scaling.simulation.contender import Contender, Remembered, Seen
 from reconciler.scaling.simulation.traffic import Traffic
-from reconciler.scaling.simulation.workers import Queue, Removed, Terms, Worker, Workers
+from reconciler.scaling.simulation.workers import Queue, Removed, Span, Terms, Worker, Workers
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -70,19 +70,19 @@ class Run:
 
 def run(who: Contender, world: World) -> Run:
     """Return what becomes of the load. It goes on without arrivals until all is done, at most for as long again."""
-    terms = Terms(who.policy.concurrency, world.start_seconds, who.grace_seconds, idle_first=who.kind == "reconciler")
+    terms = Terms(who.policy.concurrency, world.start_seconds, who.grace_seconds)
     workers, queue = Workers(terms, who.policy.min_replicas), Queue(world.traffic)
-    history, now = History(), 0.0
+    remembered, now = Remembered(), 0.0
     moments: list[Moment] = []
     removed: list[Removed] = []
     while now < world.traffic.end_seconds or (queue.batches and now < 2 * world.traffic.end_seconds):
         now, began = now + world.step_seconds, len(workers.waits)
         workers.work(queue, now)
         seen = _seen(who, world, workers, queue.waiting(now), now)
-        replicas, history = contender.decided(who, seen, history)
+        replicas, remembered, kept = contender.decided(who, seen, remembered)
         longest = max([*workers.waits[began:], now - queue.next_at, 0.0])
         moments.append(Moment(now, len(workers.waits) + seen.waiting, seen.waiting, longest, replicas))
-        removed.append(workers.advance(replicas, now, now + world.step_seconds))
+        removed.append(workers.advance(replicas, now, now + world.step_seconds, kept))
     pod_seconds = workers.gone_seconds + sum(now - worker.born_at for worker in workers.all)
     return Run(
         name=who.name,
@@ -98,17 +98,27 @@ def _seen(who: Contender, world: World, workers: Workers, waiting: int, now: flo
     pods: tuple[Pod, ...] = ()
     samples: dict[str, Sample] = {}
     time = _at(now)
-    if who.policy.metrics:
+    if who.policy.metrics or who.kind == "reconciler":
         pods = tuple(_pod(worker, who.cpu_request, worker.ready_at <= now) for worker in workers.all)
+    if who.policy.metrics:
         slot = who.cpu_request / who.policy.concurrency if world.cpu_per_task is None else world.cpu_per_task
         share = slot / world.step_seconds
         samples = {
             pod.name: Sample(round(workers.used(worker) * share), time, world.step_seconds)
             for pod, worker in zip(pods, workers.all, strict=True)
         }
-    running = sum(map(len, workers.busy(now).values()))
+    busy = workers.busy(now)
+    tasks = {
+        worker.name: tuple(map(_task, busy[worker.first_slot])) for worker in workers.all if worker.ready_at <= now
+    }
     is_polled = now // contender.POLLING_SECONDS > (now - world.step_seconds) // contender.POLLING_SECONDS
-    return Seen(len(workers.all), waiting, running, pods, Usage({"cpu": samples}), time, is_polled)
+    return Seen(len(workers.all), waiting, tasks, pods, Usage({"cpu": samples}), time, is_polled)
+
+
+def _task(span: Span) -> Task:
+    """Return a task, named by how long those of its kind take; it is acknowledged as it begins."""
+    began = span.end - span.seconds
+    return Task(f"{span.slot} {began}", f"{span.seconds:g} s", _at(began), is_acknowledged=True)
 
 
 @lru_cache(maxsize=1000)

@@ -6,6 +6,7 @@ no more, and has a grace period to finish what it runs.
 """
 
 from collections import deque
+from collections.abc import Collection
 from heapq import heapify, heappush, heapreplace
 from typing import NamedTuple
 
@@ -19,8 +20,6 @@ class Terms(NamedTuple):
     """Tasks that a pod runs at a time."""
     start_seconds: float
     grace_seconds: float
-    idle_first: bool
-    """Whether those that run least are known, and go first."""
 
 
 class Worker(NamedTuple):
@@ -33,6 +32,14 @@ class Worker(NamedTuple):
     @property
     def name(self) -> str:
         return f"pod-{self.first_slot}"
+
+
+class Span(NamedTuple):
+    """A task that runs."""
+
+    slot: int
+    end: float
+    seconds: float
 
 
 class Removed(NamedTuple):
@@ -84,11 +91,13 @@ class Workers:
         """A heap of (when it is free, slot)."""
         self._used: list[float] = []
         """Seconds of the step in which each slot was busy; also of slots that are gone."""
+        self._durations: list[float] = []
+        """Of the task that each slot began last."""
         self._add(pods, 0, 0)
 
     def work(self, queue: Queue, until: float) -> None:
         """Begin every task for which a slot is free before a time."""
-        free, used, wait, batches = self._free, self._used, self.waits.append, queue.batches
+        free, used, durations, wait, batches = self._free, self._used, self._durations, self.waits.append, queue.batches
         while batches and free:
             begins_at, gap, tasks, duration = batches[0]
             for number in range(queue.taken, tasks):
@@ -101,26 +110,30 @@ class Workers:
                 end = start + duration
                 heapreplace(free, (end, slot))
                 used[slot] += duration if end <= until else until - start
+                durations[slot] = duration
                 wait(start - arrives_at)
             batches.popleft()
             queue.taken = 0
 
-    def busy(self, now: float) -> dict[int, list[float]]:
-        """Return when the tasks end that run now, by the first slot of their pod."""
-        ends: dict[int, list[float]] = {worker.first_slot: [] for worker in self.all}
+    def busy(self, now: float) -> dict[int, list[Span]]:
+        """Return the tasks that run now, by the first slot of their pod."""
+        spans: dict[int, list[Span]] = {worker.first_slot: [] for worker in self.all}
         concurrency, ready = self._terms.concurrency, {w.first_slot for w in self.all if w.ready_at <= now}
         for free_at, slot in self._free:
             if free_at > now and (first := slot - slot % concurrency) in ready:
-                ends[first].append(free_at)
-        return ends
+                spans[first].append(Span(slot, free_at, self._durations[slot]))
+        return spans
 
     def used(self, worker: Worker) -> float:
         """Return the seconds of all its slots together in which they were busy in this step."""
         return sum(self._used[worker.first_slot : worker.first_slot + self._terms.concurrency])
 
-    def advance(self, replicas: int, now: float, until: float) -> Removed:
-        """Go on with so many pods into the step that ends at a time."""
-        removed = self._remove(len(self.all) - replicas, now) if replicas < len(self.all) else Removed(0, 0)
+    def advance(self, replicas: int, now: float, until: float, kept: Collection[str] | None = None) -> Removed:
+        """Go on with so many pods into the step that ends at a time.
+
+        Of those that are to go the newest do; but where it is known who must stay, those that run least of the others.
+        """
+        removed = self._remove(len(self.all) - replicas, now, kept) if replicas < len(self.all) else Removed(0, 0)
         self._used = [0.0] * len(self._used)
         ready = {worker.first_slot for worker in self.all if worker.ready_at <= now}
         for free_at, slot in self._free:
@@ -134,18 +147,20 @@ class Workers:
             slots = range(len(self._used), len(self._used) + self._terms.concurrency)
             self.all.append(Worker(slots.start, now, ready_at))
             self._used += [0.0] * len(slots)
+            self._durations += [0.0] * len(slots)
             for slot in slots:
                 heappush(self._free, (ready_at, slot))
 
-    def _remove(self, pods: int, now: float) -> Removed:
-        """Tell so many pods to go: idle ones if they are known, and else the newest."""
+    def _remove(self, pods: int, now: float, kept: Collection[str] | None) -> Removed:
         busy, killed_at = self.busy(now), now + self._terms.grace_seconds
 
-        def cost(worker: Worker) -> tuple[int, float]:
-            return len(busy[worker.first_slot]) if self._terms.idle_first else 0, -worker.born_at
+        def cost(worker: Worker) -> tuple[bool, int, float]:
+            if kept is None:
+                return False, 0, -worker.born_at
+            return worker.name in kept, len(busy[worker.first_slot]), -worker.born_at
 
         gone = sorted(self.all, key=cost)[:pods]
-        ends = [busy[worker.first_slot] for worker in gone]
+        ends = [[span.end for span in busy[worker.first_slot]] for worker in gone]
         self.gone_seconds += sum(
             min(max([now, *each]), killed_at) - worker.born_at for worker, each in zip(gone, ends, strict=True)
         )

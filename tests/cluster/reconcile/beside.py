@@ -105,6 +105,8 @@ class Side:
         engine = "HPA" if name.startswith("hpa") else "Reconciler"
         # Where nothing is written, ours has the defaults that an HPA has as soon as anything is.
         group |= {"scaling": {"maxReplicas": 9, "engine": engine, "behavior": {"scaleUp": {}}} | dict(case.scaling)}
+        if engine == "Reconciler":  # there is no Celery that could say what it runs
+            group["scaling"] |= {"whenSilent": "ScaleIn"}
         metadata = {"name": name, "namespace": cluster.namespace, "uid": name, "generation": 1}
         spec = {"image": "registry.example.com/shop:1", "app": "shop.celery:app", "workers": [group]}
         app = {"apiVersion": CELERY_APP.api_version, "kind": CELERY_APP.name, "metadata": metadata, "spec": spec}
@@ -206,7 +208,7 @@ class Scaler:
         pods = self.looks.ticks.pods
         for store in (self.looks.cache.children[DEPLOYMENT.name], pods):
             store.refresh()
-        seen = Sight(next(self.ticks), pods, sight.measured(self.cluster, self.where))
+        seen = Sight(next(self.ticks), pods, self.looks.ticks.autoscalers, sight.measured(self.cluster, self.where))
         for side in self.sides:
             lives = [live for live in self.looks.cache.of(side.app).values() if plan.belongs(side.app, live)]
             targets = groups.targets(side.app, side.scaled.groups, lives)

@@ -17,7 +17,8 @@ WORKER = "Deployment shop-worker"
 def group(name="worker", usage="100m", **scaling):
     """Return a group whose pods use so much CPU from their beginning."""
     annotations = {"kwok.x-k8s.io/usage-cpu": usage, "kwok.x-k8s.io/usage-memory": "50Mi"}
-    scaling = {"maxReplicas": 9, "cpu": CPU, "behavior": AT_ONCE} | scaling
+    silent = {} if "engine" in scaling else {"whenSilent": "ScaleIn"}  # there is no Celery that could say what it runs
+    scaling = {"maxReplicas": 9, "cpu": CPU, "behavior": AT_ONCE} | silent | scaling
     return {"name": name, "podAnnotations": annotations, "resources": REQUEST, "scaling": scaling}
 
 
@@ -59,6 +60,28 @@ def replicas(shop, name=WORKER):
 def condition(shop, kind):
     [found] = [each for each in shop.live["status"]["conditions"] if each["type"] == kind]
     return found["status"], found["reason"]
+
+
+def test_who_else_scales_a_group_is_named_and_not_fought(shop, reconciler, cluster):
+    shop.take(workers=[group(minReplicas=2)])
+    cluster.wait_until(lambda: reconciler.run() and len(measured(cluster)) == 2)
+    foreign = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "by-hand"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-worker"},
+            "minReplicas": 4,
+            "maxReplicas": 4,
+        },
+    }
+    cluster.apply(foreign).accepted()
+    cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
+    assert reconciler.outcomes() == {}
+    assert condition(shop, "ScalingActive") == ("False", "ForeignAutoscaler")
+    assert replicas(shop) == 4
+    cluster.request("DELETE", cluster.path(foreign)).accepted()
+    shop.cluster.wait_until(lambda: reconciler.run() and condition(shop, "ScalingActive")[0] == "True")
 
 
 @pytest.fixture

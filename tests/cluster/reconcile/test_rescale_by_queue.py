@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from kombu import pools
 from servers import redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.scaling.demand import Demand
@@ -71,11 +72,11 @@ def work(broker, tmp_path):
     (tmp_path / "shop.py").write_text(SHOP)
     workers = []
 
-    def work(pod, *, ends_tasks=False):
+    def work(pod, *flags, ends_tasks=False):
         if ends_tasks:
             (tmp_path / "go").touch()
         command = [CELERY, "--app=shop", "worker", f"--hostname=worker@{pod}", "--concurrency=2", "--loglevel=ERROR"]
-        options = ["--prefetch-multiplier=1", "--without-gossip", "--without-mingle"]
+        options = ["--prefetch-multiplier=1", "--without-gossip", "--without-mingle", *flags]
         environment = os.environ | {"URL": broker.url, "C_FORCE_ROOT": "1"}
         with (tmp_path / "log").open("ab") as log:
             workers.append(
@@ -152,12 +153,53 @@ def test_idle_pods_go_first_and_never_one_too_many(take, reconciler, publish, wo
         for pod in sorted(pods(shop))[2:]:
             work(pod)
     shop.cluster.wait_until(lambda: reconciler.run() and sorted(pods(shop)) == with_work)
-    costs = {name: found.get("controller.kubernetes.io/pod-deletion-cost") for name, found in pods(shop).items()}
-    assert costs == dict.fromkeys(with_work, "2")
+    shop.cluster.wait_until(lambda: reconciler.run() and not any(map(cost, pods(shop).values())))  # of no use any more
 
 
-def test_while_celery_is_silent_nothing_goes_for_a_while(take, reconciler, publish, broker):
+def cost(annotations):
+    return annotations.get("controller.kubernetes.io/pod-deletion-cost")
+
+
+def test_a_pod_stays_for_as_long_as_its_task_might_not_end(take, reconciler, publish, work):
+    """Four tasks would fit into two pods. But nobody knows how long they take."""
     shop = take()
+    publish(8)
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == replicas(shop) == 4)
+    with Celery("shop", broker=shop.live["spec"]["broker"]["url"]) as app:
+        app.control.purge()
+        for pod in pods(shop):
+            work(pod)
+
+        def busy():
+            told = app.control.inspect().active() or {}
+            return sorted(node.partition("@")[2] for node, tasks in told.items() if tasks)
+
+        until(lambda: len(app.control.inspect().active() or {}) == 4, "four workers")
+        publish(4)
+        until(lambda: sum(map(len, app.control.inspect().active().values())) == 4, "four tasks that run")
+        shop.cluster.wait_until(lambda: reconciler.run() and sorted(pods(shop)) == busy())
+        assert len(busy()) >= 2
+        assert {reconciler.run() and tuple(sorted(pods(shop))) for _ in range(3)} == {tuple(busy())}
+        assert reason(shop, "ScalingLimited")[0] == "TasksRunning"
+
+
+def test_while_celery_is_silent_nothing_goes(take, reconciler, publish, broker):
+    shop = take()
+    publish(8)
+    reconciler.run()
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == replicas(shop) == 4)
+    shop.cluster.wait_until(lambda: reconciler.run() and shop.conditions["Ready"] == "True")
+    with Celery("shop", broker=broker.url) as app:
+        app.control.purge()
+    reconciler.run()
+    assert (replicas(shop), reason(shop, "ScalingLimited")[0]) == (4, "CelerySilent")
+    reconciler.ahead = timedelta(days=1)
+    reconciler.run()
+    assert (replicas(shop), reason(shop, "ScalingLimited")[0]) == (4, "CelerySilent")
+
+
+def test_unless_it_is_asked_not_to_wait_for_ever(take, reconciler, publish, broker):
+    shop = take(whenSilent="ScaleIn")
     publish(8)
     reconciler.run()
     shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == replicas(shop) == 4)
@@ -183,6 +225,61 @@ def test_a_broker_that_is_away_holds_its_groups_and_nobody_else(take, reconciler
     assert replicas(shop) == 4
     assert reason(shop)[0] == "FailedGetExternalMetric"
     assert "Deployment other-worker" in other.names()
+
+
+def test_after_an_outage_no_pod_goes_whose_tasks_still_run(take, reconciler, publish, work, broker, tmp_path):
+    """The broker comes back without a message, and the workers one after the other."""
+    shop = take()
+    publish(8)
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == replicas(shop) == 4)
+    for pod in pods(shop):
+        work(pod)
+
+    def told():
+        with Celery("shop", broker=broker.url) as app:
+            return app.control.inspect().active() or {}
+
+    until(lambda: sum(map(len, told().values())) == 8, "eight tasks that run")
+    reconciler.run()
+    broker.stop()
+    reconciler.ahead = timedelta(minutes=10)
+    reconciler.run()
+    assert (replicas(shop), reason(shop)[0]) == (4, "FailedGetExternalMetric")
+    broker.start()
+    pools.reset()  # the test's own connections are broken
+    reconciler.ahead = timedelta(minutes=20)
+    until(lambda: reconciler.run() and replicas(shop) == 4 and len(told()) == 4, "the workers")
+    reconciler.ahead = timedelta(minutes=30)
+    reconciler.run()
+    assert (replicas(shop), reason(shop, "ScalingLimited")[0]) == (4, "TasksRunning")
+    (tmp_path / "go").touch()
+    until(lambda: len(told()) == 4 and not any(told().values()), "their end")
+    reconciler.run()
+    assert replicas(shop) == 1
+
+
+def test_busy_workers_that_cannot_answer_stay(take, reconciler, publish, work, broker, tmp_path):
+    """Of the solo pool, as long as they run a task."""
+    shop = take()
+    publish(12)
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == replicas(shop) == 6)
+    with Celery("shop", broker=broker.url) as app:
+        app.control.purge()
+        for pod in pods(shop):
+            work(pod, "--pool=solo")
+        publish(6)
+        with app.connection() as connection:
+            client = connection.default_channel.client
+            until(lambda: client.hlen("unacked") == 6, "six tasks that run")
+        reconciler.ahead = timedelta(minutes=10)
+        reconciler.run()
+        reconciler.ahead = timedelta(minutes=20)
+        reconciler.run()
+        assert (replicas(shop), reason(shop, "ScalingLimited")[0]) == (6, "CelerySilent")
+        (tmp_path / "go").touch()
+        until(lambda: len(app.control.inspect().active() or {}) == 6, "their answers")
+    reconciler.run()
+    assert replicas(shop) == 1
 
 
 @pytest.fixture

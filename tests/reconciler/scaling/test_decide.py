@@ -14,7 +14,6 @@ from reconciler.scaling.model import (
     Behavior,
     Condition,
     History,
-    NotAsked,
     Observation,
     Pod,
     Policy,
@@ -23,7 +22,7 @@ from reconciler.scaling.model import (
     ResourceTarget,
     Rules,
     Sample,
-    Silent,
+    Stay,
     Timing,
     Unreadable,
     Usage,
@@ -48,6 +47,16 @@ def seen(replicas, messages=None, active=NOTHING, **more):
     """Return so many replicas with so many messages in their queue; None: it could not be read."""
     backlog = Unreadable("Connection refused") if messages is None else Backlog(messages, 0)
     return Observation(**{"replicas": replicas, "current": replicas, "backlog": backlog, "active": active} | more)
+
+
+def busy(pods):
+    """Return that so many pods must stay for the sake of what runs."""
+    return Active(1, busy=Stay(pods, "TasksRunning", "report runs since 11:00:00 UTC"))
+
+
+def silent(pods=5, reason="CelerySilent"):
+    """Return that so many pods must stay because nobody says what runs there."""
+    return Active(0, silent=Stay(pods, reason, f"{pods} pods do not answer"))
 
 
 def decided(policy, observation, history=BEGINNING, now=NOW):
@@ -134,10 +143,15 @@ BUSY = {
     "one task is enough": (TO_ZERO, seen(1, 0, Active(1)), (1, "TasksRunning")),
     "they never make it grow": (POLICY, seen(5, 10, Active(1000)), (5, "TasksRunning")),
     "they do not hold back growth": (POLICY, seen(5, 70, Active(1000)), (7, "AboveTarget")),
-    "nor the bound": (POLICY, seen(12, 0, Active(1000)), (10, "TooManyReplicas")),
+    "but the bound": (POLICY, seen(12, 0, Active(1000)), (12, "TasksRunning")),
     "less than none is none": (POLICY, seen(5, 30, Active(-5)), (3, "BelowTarget")),
-    "Celery may not be asked": (POLICY, seen(5, 30, NotAsked()), (3, "BelowTarget")),
-}
+    "one that could not end keeps its pod": (POLICY, seen(5, 0, busy(1)), (1, "TooFewReplicas")),
+    "a few keep theirs": (POLICY, seen(5, 0, busy(4)), (4, "TasksRunning")),
+    "also the last": (TO_ZERO, seen(1, 0, busy(1)), (1, "TasksRunning")),
+    "also above the bound": (POLICY, seen(12, 0, busy(11)), (11, "TasksRunning")),
+    "while nobody says for how many": (POLICY, seen(5, 0, busy(2**31 - 1)), (5, "TasksRunning")),
+    "and where nobody may ask": (POLICY, seen(5, 30, silent(5, "CeleryNotAsked")), (5, "CeleryNotAsked")),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("policy", "observation", "want"), BUSY.values(), ids=BUSY)
@@ -152,39 +166,34 @@ def test_the_message_says_what_the_running_tasks_need():
     assert decision.metrics == {"queue": 10, "running": 13}
 
 
-def test_the_message_says_so_where_celery_may_not_be_asked():
-    decision = decided(POLICY, seen(5, 30, NotAsked("the broker's URL may not be read: tasks may be cut short")))
-    assert decision.message == "All metrics below target; the broker's URL may not be read: tasks may be cut short"
+def test_the_message_says_which_task_keeps_the_pods():
+    decision = decided(POLICY, seen(5, 10, busy(4)))
+    assert decision.message == "report runs since 11:00:00 UTC"
+    assert condition(decision, "ScalingLimited") == ("True", "TasksRunning")
 
 
-@pytest.mark.parametrize(
-    ("policy", "observation", "wants"),
-    [
-        pytest.param(POLICY, seen(5, 30), True, id="fewer would do"),
-        pytest.param(POLICY, seen(5, 30, Silent()), True, id="even if they have to wait"),
-        pytest.param(POLICY, seen(5, 0, Active(20)), True, id="or are needed after all"),
-        pytest.param(POLICY, seen(12, 0), True, id="more than may be"),
-        pytest.param(POLICY, seen(5, 50), False, id="as many"),
-        pytest.param(POLICY, seen(5, 70), False, id="more"),
-        pytest.param(POLICY, seen(5, None), False, id="not to be measured"),
-        pytest.param(replace(POLICY, paused=True), seen(5, 0), False, id="paused"),
-        pytest.param(replace(POLICY, behavior=STEADY), seen(5, 0), False, id="not yet, says the window"),
-    ],
-)
-def test_celery_need_only_be_asked_when_fewer_pods_would_do(policy, observation, wants):
-    assert decided(policy, observation).wants_to_scale_in is wants
-
-
+SCALES_IN = replace(POLICY, when_silent="ScaleIn")
 SILENT = {
-    "it is waited for": (POLICY, seen(5, 30, Silent()), None, (5, "CelerySilent"), NOW),
-    "for a while": (POLICY, seen(5, 30, Silent()), ago(119), (5, "CelerySilent"), ago(119)),
-    "then no longer": (POLICY, seen(5, 30, Silent()), ago(120), (3, "BelowTarget"), ago(120)),
-    "not for the last pod either": (TO_ZERO, seen(2, 0, Silent()), ago(120), (0, "QueueEmpty"), ago(120)),
-    "when it answers, nothing is to be waited for": (POLICY, seen(5, 30), ago(60), (3, "BelowTarget"), None),
-    "nor when as many are needed": (POLICY, seen(5, 50, Silent()), ago(60), (5, "ReadyForNewScale"), None),
-    "nor when nothing is known": (POLICY, seen(5, None, Silent()), ago(60), (5, "FailedGetExternalMetric"), None),
-    "growth waits for nobody": (POLICY, seen(5, 70, Silent()), ago(60), (7, "AboveTarget"), None),
-    "nor does the bound": (POLICY, seen(12, 0, Silent()), None, (10, "TooManyReplicas"), None),
+    "a scale-in waits for who does not answer": (POLICY, seen(5, 30, silent()), None, (5, "CelerySilent"), NOW),
+    "for as long as it takes": (POLICY, seen(5, 30, silent()), OLD, (5, "CelerySilent"), OLD),
+    "no longer than for their pods": (POLICY, seen(5, 0, silent(2)), None, (2, "CelerySilent"), NOW),
+    "when they answer there is nothing to wait for": (POLICY, seen(5, 30), ago(60), (3, "BelowTarget"), None),
+    "nor where enough others stay": (POLICY, seen(5, 30, silent(3)), ago(60), (3, "BelowTarget"), None),
+    "nor when as many are needed": (POLICY, seen(5, 50, silent()), ago(60), (5, "ReadyForNewScale"), None),
+    "nor when nothing is known": (POLICY, seen(5, None, silent()), ago(60), (5, "FailedGetExternalMetric"), None),
+    "growth waits for nobody": (POLICY, seen(5, 70, silent()), ago(60), (7, "AboveTarget"), None),
+    "the bound does": (POLICY, seen(12, 0, silent(12)), None, (12, "CelerySilent"), NOW),
+    "if asked to, it waits for a while": (SCALES_IN, seen(5, 30, silent()), ago(119), (5, "CelerySilent"), ago(119)),
+    "then no longer": (SCALES_IN, seen(5, 30, silent()), ago(120), (3, "BelowTarget"), ago(120)),
+    "where nobody may ask, not at all": (
+        SCALES_IN, seen(5, 30, silent(5, "CeleryNotAsked")), None, (3, "BelowTarget"), NOW
+    ),
+    "not for the last pod either": (
+        replace(SCALES_IN, min_replicas=0), seen(2, 0, silent()), ago(120), (0, "QueueEmpty"), ago(120)
+    ),
+    "but what is known to run stays": (
+        SCALES_IN, seen(5, 0, silent()._replace(busy=busy(4).busy)), ago(120), (4, "TasksRunning"), ago(120)
+    ),
 }  # fmt: skip
 
 
@@ -192,6 +201,22 @@ SILENT = {
 def test_celerys_answer_is_waited_for(policy, observation, since, want, after):
     decision = decided(policy, observation, History(active_at=OLD, silent_since=since))
     assert (told(decision), decision.history.silent_since) == (want, after)
+
+
+def test_where_it_is_not_waited_for_the_message_says_so():
+    decision = decided(SCALES_IN, seen(5, 30, silent()), History(silent_since=OLD))
+    assert decision.message == "All metrics below target; 5 pods do not answer"
+
+
+def test_after_an_outage_the_window_begins_anew():
+    """What was recommended while the broker was away, or before, says nothing of what its return brings back."""
+    policy, now = replace(POLICY, behavior=STEADY), NOW
+    history = History(recommendations=(Record(OLD, 10),))
+    assert decided(policy, seen(10, 20), history).replicas == 2
+    for broker in (None, None, 20):
+        decision = decided(policy, seen(10, broker), history, now)
+        history, now = decision.history, now + timedelta(seconds=600)
+    assert told(decision) == (10, "ScaleDownStabilized")
 
 
 ZERO = {
@@ -206,7 +231,8 @@ ZERO = {
     ),
     "not while the queue cannot be read": (TO_ZERO, seen(1, None), 300, (1, "FailedGetExternalMetric")),
     "not while a task runs": (TO_ZERO, seen(1, 0, Active(1)), 300, (1, "TasksRunning")),
-    "also where Celery may not be asked": (TO_ZERO, seen(1, 0, NotAsked()), 300, (0, "QueueEmpty")),
+    "not while nobody says what runs": (TO_ZERO, seen(1, 0, silent(1)), 300, (1, "CelerySilent")),
+    "but where nobody asks": (TO_ZERO, seen(1, 0, None), 300, (0, "QueueEmpty")),
     "not where no pod may go": (replace(TO_ZERO, behavior=NEVER_DOWN), seen(1, 0), 300, (1, "ReadyForNewScale")),
     "at once without cooldown": (replace(TO_ZERO, cooldown_seconds=0), seen(1, 0), 0, (0, "QueueEmpty")),
     "the window is for the others": (replace(TO_ZERO, behavior=STEADY), seen(1, 0), 300, (0, "QueueEmpty")),
@@ -248,7 +274,7 @@ def test_without_a_queue_cpu_leaves_one_pod():
         for index in range(2)
     )
     usage = Usage({"cpu": {pod.name: Sample(0, ago(10), 30) for pod in pods}})
-    decision = decided(policy, seen(2, pods=pods, usage=usage, backlog=None, active=NotAsked()))
+    decision = decided(policy, seen(2, pods=pods, usage=usage, backlog=None, active=None))
     assert told(decision) == (1, "TooFewReplicas")
     assert decision.history.active_at is None
 
@@ -390,10 +416,6 @@ def test_the_window_of_the_flags_is_that_of_a_behavior_without_one():
 
 def test_an_automatic_concurrency_may_be_one():
     assert Policy.of(group("auto")).concurrency == 1
-
-
-def test_an_average_of_nothing_is_as_little_as_there_is():
-    assert Policy.of(group(cpu={"averageValue": "0"})).metrics == (ResourceTarget("cpu", None, 1),)
 
 
 def test_a_limit_takes_the_place_of_the_one_before():

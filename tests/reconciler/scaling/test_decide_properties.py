@@ -9,11 +9,11 @@ from hypothesis import strategies as some
 
 from reconciler.scaling import decide
 from reconciler.scaling.model import (
+    MAX_INT32,
     Active,
     Backlog,
     Behavior,
     History,
-    NotAsked,
     Observation,
     Pod,
     Policy,
@@ -22,7 +22,7 @@ from reconciler.scaling.model import (
     ResourceTarget,
     Rules,
     Sample,
-    Silent,
+    Stay,
     Unreadable,
     Usage,
 )
@@ -88,6 +88,7 @@ def observations(*, hostile=False):
         some.sampled_from(["pod-0", "pod-1", "pod-2"]), some.builds(Sample, counts, times, some.just(30.0))
     )
     failures = some.sampled_from([{}, {}, {"cpu": "503"}, {"memory": "503"}])
+    stays = some.builds(Stay, some.integers(0, 40) | some.just(MAX_INT32), some.just("Any"), some.just("any"))
     return some.builds(
         Observation,
         replicas=some.integers(0, 40),
@@ -95,7 +96,7 @@ def observations(*, hostile=False):
         pods=some.lists(pods, max_size=3).map(_named),
         usage=some.builds(Usage, some.fixed_dictionaries({"cpu": samples, "memory": samples}), failures),
         backlog=some.none() | some.just(Unreadable("refused")) | some.builds(Backlog, counts, counts),
-        active=some.builds(Active, counts) | some.just(Silent()) | some.just(NotAsked()),
+        active=some.none() | some.builds(Active, counts, stays, stays),
     )
 
 
@@ -122,7 +123,7 @@ given_anything = given(policies(), observations(), histories)
 def test_nothing_that_is_seen_ends_in_an_exception_or_out_of_bounds(policy, seen, history):
     decision = decide.decision(policy, seen, history, NOW)
     is_left_alone = policy.paused or (seen.replicas == 0 and decision.replicas == 0)
-    assert is_left_alone or policy.min_replicas <= decision.replicas <= policy.max_replicas
+    assert is_left_alone or policy.min_replicas <= decision.replicas <= max(policy.max_replicas, seen.replicas)
     assert decision.reason
     assert decision.message
 
@@ -133,7 +134,7 @@ def test_where_nothing_can_be_measured_nothing_changes(policy, seen, history):
     unknown = replace(seen, usage=Usage(failures={"cpu": "503", "memory": "503"}), backlog=Unreadable("refused"))
     decision = decide.decision(policy, unknown, history, NOW)
     bounded = min(max(seen.replicas, policy.min_replicas), policy.max_replicas)
-    assert decision.replicas in (seen.replicas, bounded)
+    assert min(seen.replicas, bounded) <= decision.replicas <= max(seen.replicas, bounded)
 
 
 @settings(QUICK)
@@ -141,7 +142,16 @@ def test_where_nothing_can_be_measured_nothing_changes(policy, seen, history):
 def test_no_pod_goes_that_a_running_task_needs(policy, seen, history):
     decision = decide.decision(policy, replace(seen, active=Active(23)), history, NOW)
     needed = -(-23 // policy.concurrency)
-    assert decision.replicas >= min(needed, seen.replicas, policy.max_replicas)
+    assert decision.replicas >= min(needed, seen.replicas)
+
+
+@settings(QUICK, max_examples=300)
+@given_anything
+def test_no_pod_goes_whose_tasks_could_not_end_whatever_is_missing(policy, seen, history):
+    decision = decide.decision(policy, seen, history, NOW)
+    active = seen.active or Active(0)
+    holds = [active.busy] + ([active.silent] if policy.when_silent == "Hold" else [])
+    assert decision.replicas >= min(max(stay.pods for stay in holds), seen.replicas)
 
 
 @settings(QUICK)
@@ -158,7 +168,7 @@ def test_the_last_pod_only_goes_when_the_queue_was_seen_empty_for_the_cooldown(p
     decision = decide.decision(policy, seen, history, NOW)
     if decision.replicas == 0 < seen.replicas and not policy.paused:
         assert seen.backlog.demand == 0
-        assert isinstance(seen.active, NotAsked) or seen.active.tasks <= 0
+        assert seen.active is None or seen.active.tasks <= 0
         waited = timedelta(0) if history.active_at is None else NOW - history.active_at
         assert waited >= timedelta(seconds=policy.cooldown_seconds)
 

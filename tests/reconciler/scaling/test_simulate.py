@@ -124,25 +124,26 @@ def test_pods_that_are_idle_go_first():
     assert ours.never_begun == 0
 
 
-TERMS = Terms(concurrency=1, start_seconds=20, grace_seconds=60, idle_first=False)
+TERMS = Terms(concurrency=1, start_seconds=20, grace_seconds=60)
 
 
 @pytest.mark.parametrize(
-    ("idle_first", "left", "removed"),
+    ("kept", "left", "removed"),
     [
-        pytest.param(True, [0, 30], Removed(0, 0), id="the one that is idle, if it is known"),
-        pytest.param(False, [0, 15], Removed(1, 1), id="else the newest, whatever it runs"),
+        pytest.param((), [0, 30], Removed(0, 0), id="the one that is idle, if it is known"),
+        pytest.param(("pod-1",), [0, 15], Removed(1, 1), id="none that must stay"),
+        pytest.param(None, [0, 15], Removed(1, 1), id="else the newest, whatever it runs"),
     ],
 )
-def test_who_goes_first(idle_first, left, removed):
+def test_who_goes_first(kept, left, removed):
     """Of three pods the first and the last are at work."""
-    workers = Workers(TERMS._replace(idle_first=idle_first), 1)
+    workers = Workers(TERMS, 1)
     queue = Queue(Traffic((Step(0, 1, 1000), Step(36, 1, 20), Step(55, 1, 1000)), 60))
     for replicas, now in ((2, 15), (3, 30), (3, 45)):
         workers.work(queue, now)
         workers.advance(replicas, now, now + 15)
     workers.work(queue, 60)
-    assert workers.advance(2, 60, 75) == removed
+    assert workers.advance(2, 60, 75, kept) == removed
     assert [worker.born_at for worker in workers.all] == left
 
 
@@ -173,6 +174,16 @@ def test_a_task_is_cut_off_when_the_grace_period_ends_before_it():
     assert simulate.run(long, World(SLOW)).removed.cut_off == 0
     cut_off = simulate.run(short, World(SLOW)).removed
     assert 0 < cut_off.cut_off <= cut_off.busy
+
+
+@pytest.mark.parametrize("seconds", [120, 1800])
+@pytest.mark.parametrize("load", ["burst", "daily", "outage"])
+def test_no_task_is_cut_off_however_long_it_takes(load, seconds):
+    result = simulated(
+        Path(__file__).parents[3] / "docs/scaling/queue-4.yaml", "--load", load, "--task-seconds", seconds
+    )
+    names, numbers = (re.split(r"\s{2,}", line.strip()) for line in result.output.splitlines())
+    assert dict(zip(reversed(names), reversed(numbers), strict=False))["CUT OFF"] == "0"
 
 
 def test_keda_does_not_see_what_runs():
