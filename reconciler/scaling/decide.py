@@ -14,6 +14,7 @@ from reconciler.scaling.behavior import Move
 from reconciler.scaling.calculator import Failure, Proposal
 from reconciler.scaling.model import (
     NOT_ASKED,
+    TASKS_RUNNING,
     Backlog,
     Decision,
     History,
@@ -147,7 +148,7 @@ def _with_busy_pods(case: Case, decision: Decision) -> Decision:
         return decision
     decision = replace(decision, metrics={**decision.metrics, "running": active.tasks})
     slots = -(-max(active.tasks, 0) // case.policy.concurrency)
-    needed = Stay(slots, "TasksRunning", f"running tasks need {slots} pods")
+    needed = Stay(slots, TASKS_RUNNING, f"running tasks need {slots} pods")
     stay = max(needed, active.busy, key=lambda each: each.pods)
     if active.silent.pods > decision.replicas:
         decision, is_over = _in_silence(case, decision, active.silent)

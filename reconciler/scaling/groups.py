@@ -13,7 +13,7 @@ from reconciler.model import DEPLOYMENT, Change, Condition, Moment, Outcome, Sca
 from reconciler.scaling import decide, running
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
-from reconciler.scaling.model import MAX_INT32, Active, Decision, History, NotAsked, Observation, Stay
+from reconciler.scaling.model import CELERY_SILENT, MAX_INT32, Active, Decision, History, NotAsked, Observation, Stay
 from reconciler.scaling.running import Cost, Experience, Kept, Told
 from reconciler.scaling.sight import Sight, crew
 from reconciler.scaling.usage import DELETION_COST, Seen
@@ -56,7 +56,10 @@ class Remembered:
 
     @property
     def numbers(self) -> dict[str, dict[str, int]]:
-        return {name: {"replicas": each.replicas, **each.metrics} for name, each in self.decisions.items()}
+        return {
+            name: {"replicas": each.replicas, "held": each.is_held, "failing": each.is_failing, **each.metrics}
+            for name, each in self.decisions.items()
+        }
 
 
 class Target(NamedTuple):
@@ -144,7 +147,7 @@ def _seen(target: Target, before: Experience, sight: Sight, now: Moment) -> _See
     is_rolling = count > 0 and not (observed and live.status.get("updatedReplicas", 0) == count)
     active = running.active(policy, pods, told, kept, is_rolling=is_rolling)
     if sight.pods.problem:
-        active = Active(active.tasks, active.busy, Stay(MAX_INT32, "CelerySilent", sight.pods.problem))
+        active = Active(active.tasks, active.busy, Stay(MAX_INT32, CELERY_SILENT, sight.pods.problem))
     observation = Observation(live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, at=now.wall)
     return _Seen(observation, seen, told, kept, experience, is_rolling or count != live.replicas)
 

@@ -230,7 +230,8 @@ class Task(NamedTuple):
     is_acknowledged: bool
 
 
-NOT_ASKED = "CeleryNotAsked"
+TASKS_RUNNING, CELERY_SILENT, NOT_ASKED = "TasksRunning", "CelerySilent", "CeleryNotAsked"
+"""Why pods must stay."""
 
 
 class Stay(NamedTuple):
@@ -319,3 +320,15 @@ class Decision:
     metrics: Mapping[str, int] = field(default_factory=dict)
     """What was seen: `cpu` and `memory` on average, in percent or thousandths as the target is; `queue`, the messages
     that wait or are not acknowledged; `running`, the tasks."""
+
+    @property
+    def is_held(self) -> bool:
+        """Say whether pods stay for the sake of what runs, or might run, in them."""
+        return self.reason in {TASKS_RUNNING, CELERY_SILENT, NOT_ASKED}
+
+    @property
+    def is_failing(self) -> bool:
+        """Say whether it cannot be scaled, though nobody has switched that off."""
+        return any(each.type == "ScalingActive" and each.status == "False" for each in self.conditions) and (
+            self.reason not in {"Paused", "ScalingDisabled"}
+        )

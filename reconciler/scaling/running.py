@@ -11,7 +11,19 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Self
 
 from reconciler.model import Ref
-from reconciler.scaling.model import MAX_INT32, NOT_ASKED, Active, NotAsked, Pod, Policy, Silent, Stay, Task
+from reconciler.scaling.model import (
+    CELERY_SILENT,
+    MAX_INT32,
+    NOT_ASKED,
+    TASKS_RUNNING,
+    Active,
+    NotAsked,
+    Pod,
+    Policy,
+    Silent,
+    Stay,
+    Task,
+)
 from reconciler.scaling.usage import Seen
 
 Tasks = Mapping[str, tuple[Task, ...]]
@@ -113,11 +125,11 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
             f"{_pods(stays.busy)} tasks that might not end within {policy.grace_seconds:g} s: "
             f"{oldest.name} runs since {oldest.started_at:%H:%M:%S} UTC"
         )
-        busy = Stay(_least(pods, stays.busy, is_rolling=is_rolling), "TasksRunning", message)
+        busy = Stay(_least(pods, stays.busy, is_rolling=is_rolling), TASKS_RUNNING, message)
     if stays.silent:
         why = told.message if isinstance(told, NotAsked) else f"{_pods(stays.silent, 'do')} not answer what runs"
         least = _least(pods, {*stays.busy, *stays.silent}, is_rolling=is_rolling)
-        silent = Stay(least, NOT_ASKED if isinstance(told, NotAsked) else "CelerySilent", why)
+        silent = Stay(least, NOT_ASKED if isinstance(told, NotAsked) else CELERY_SILENT, why)
     if is_rolling and (stays.busy or stays.silent):
         why = "pods are being replaced, and which would go is not certain"
         busy, silent = (

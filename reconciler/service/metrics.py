@@ -91,7 +91,7 @@ class Metrics(Collector):
         yield _metric(
             "scaling",
             "Of each group that is scaled: its replicas, and what was seen.",
-            ("namespace", "app", "group", "value"),
+            ("app_namespace", "app", "group", "value"),
             {
                 (result.app.namespace, result.app.name, group, value): number
                 for result in results

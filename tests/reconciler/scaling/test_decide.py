@@ -160,6 +160,23 @@ def test_no_pod_goes_that_a_running_task_needs(policy, observation, want):
     assert told(decided(policy, observation, history)) == want
 
 
+@pytest.mark.parametrize(
+    ("policy", "observation", "is_held", "is_failing"),
+    [
+        pytest.param(POLICY, seen(5, 30), False, False, id="it goes where it shall"),
+        pytest.param(POLICY, seen(5, 10, busy(4)), True, False, id="tasks run"),
+        pytest.param(POLICY, seen(5, 10, silent()), True, False, id="nobody answers"),
+        pytest.param(POLICY, seen(5, 10, silent(5, "CeleryNotAsked")), True, False, id="nobody may ask"),
+        pytest.param(POLICY, seen(5, None), False, True, id="the queue cannot be read"),
+        pytest.param(replace(POLICY, paused=True), seen(5, None), False, False, id="paused"),
+        pytest.param(POLICY, seen(0, 10), False, False, id="switched off by hand"),
+    ],
+)
+def test_it_is_told_whether_a_group_is_held_and_whether_it_cannot_be_scaled(policy, observation, is_held, is_failing):
+    decision = decided(policy, observation)
+    assert (decision.is_held, decision.is_failing) == (is_held, is_failing)
+
+
 def test_the_message_says_what_the_running_tasks_need():
     decision = decided(POLICY, seen(5, 10, Active(13)))
     assert decision.message == "running tasks need 4 pods"  # not how many: whoever reads this would be told every pass

@@ -71,7 +71,7 @@ def test_whether_it_leads_and_what_is_unreadable_is_asked_when_prometheus_asks()
 def test_what_was_decided_of_a_group_is_told_until_it_is_gone():
     metrics = Metrics()
     metrics.record(AppResult(ref(CELERY_APP, "shop"), scaling={"mail": {"replicas": 3, "queue": 12}}))
-    labels = 'app="shop",group="mail",namespace="shop"'
+    labels = 'app="shop",app_namespace="shop",group="mail"'
     told = {line for line in shown(metrics) if line.startswith("scaling")}
     assert told == {f'scaling{{{labels},value="replicas"}} 3.0', f'scaling{{{labels},value="queue"}} 12.0'}
     metrics.record(AppResult(ref(CELERY_APP, "shop")))
