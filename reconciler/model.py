@@ -158,6 +158,14 @@ class Scaling(NamedTuple):
     message: str
     conditions: tuple[Condition, ...]
 
+    @property
+    def is_failing(self) -> bool:
+        """Say whether it cannot be scaled, though nobody has switched that off."""
+        return any(
+            each.type == "ScalingActive" and each.status == "False" and each.reason != "ScalingDisabled"
+            for each in self.conditions
+        )
+
 
 class Moment(NamedTuple):
     """Now, by two clocks."""

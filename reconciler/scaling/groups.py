@@ -52,12 +52,12 @@ class Remembered:
 
     @property
     def said(self) -> dict[str, Scaling]:
-        return {name: Scaling(each.message, each.conditions) for name, each in self.decisions.items()}
+        return {name: each.said for name, each in self.decisions.items()}
 
     @property
     def numbers(self) -> dict[str, dict[str, int]]:
         return {
-            name: {"replicas": each.replicas, "held": each.is_held, "failing": each.is_failing, **each.metrics}
+            name: {"replicas": each.replicas, "held": each.is_held, "failing": each.said.is_failing, **each.metrics}
             for name, each in self.decisions.items()
         }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Self
 
-from reconciler.model import Condition
+from reconciler.model import Condition, Scaling
 from render import quantity
 
 MAX_INT32 = 2**31 - 1
@@ -327,8 +327,5 @@ class Decision:
         return self.reason in {TASKS_RUNNING, CELERY_SILENT, NOT_ASKED}
 
     @property
-    def is_failing(self) -> bool:
-        """Say whether it cannot be scaled, though nobody has switched that off."""
-        return any(each.type == "ScalingActive" and each.status == "False" for each in self.conditions) and (
-            self.reason not in {"Paused", "ScalingDisabled"}
-        )
+    def said(self) -> Scaling:
+        return Scaling(self.message, self.conditions)

@@ -61,7 +61,7 @@ def status(account: Account, now: datetime) -> Manifest:
     groups = [rollouts[name] for name in app.groups if name in rollouts]
     before = by_type(app.status)
     conditions = (
-        *_conditions(_state(app, rollouts, account.verdict)),
+        *_conditions(_state(app, rollouts, account)),
         *_scaling_conditions(account, before),
         *_contradictions(account, before),
     )
@@ -89,8 +89,8 @@ def reads_alike(old: Live, new: Live) -> bool:
     return Rollout.of(old)._replace(is_rolling=False) == Rollout.of(new)._replace(is_rolling=False)
 
 
-def _state(app: App, rollouts: Mapping[str, Rollout], verdict: Verdict | None) -> State:
-    if verdict:
+def _state(app: App, rollouts: Mapping[str, Rollout], account: Account) -> State:
+    if verdict := account.verdict:
         return State(*(STALLED if verdict.is_stalled else UNCERTAIN), verdict.reason, verdict.message)
     if absent := [part for part in app.parts if part not in rollouts]:
         message = "; ".join(f"{part}: there is no Deployment" for part in absent)
@@ -100,6 +100,11 @@ def _state(app: App, rollouts: Mapping[str, Rollout], verdict: Verdict | None) -
         return State(*STALLED, "ProgressDeadlineExceeded", "; ".join(stuck))
     if missing := [each.words for each in rollouts.values() if each.missing]:
         return State(*UNDER_WAY, "RollingOut", "; ".join(missing))
+    asleep = {
+        name: scaling for name, scaling in account.scaling.items() if name in rollouts and not rollouts[name].desired
+    }
+    if lost := [f"{name}: no pod runs, and {each.message}" for name, each in asleep.items() if each.is_failing]:
+        return State(*UNDER_WAY, "CannotScale", "; ".join(lost))
     pods = sum(each.desired for each in rollouts.values())
     return State(*READY, "AllReady", f"{pods} of {pods} pods ready")
 

@@ -174,7 +174,7 @@ def test_no_pod_goes_that_a_running_task_needs(policy, observation, want):
 )
 def test_it_is_told_whether_a_group_is_held_and_whether_it_cannot_be_scaled(policy, observation, is_held, is_failing):
     decision = decided(policy, observation)
-    assert (decision.is_held, decision.is_failing) == (is_held, is_failing)
+    assert (decision.is_held, decision.said.is_failing) == (is_held, is_failing)
 
 
 def test_the_message_says_what_the_running_tasks_need():

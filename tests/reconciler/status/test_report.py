@@ -223,6 +223,25 @@ def test_when_nothing_holds_them_back_all_groups_speak(celery_app, deployment):
     assert scaling_of(status)["ScalingActive"] == ("True", "ValidMetricFound", "worker: so it is; mail: so it is")
 
 
+OFF = Scaling("off", (Condition("ScalingActive", "False", "ScalingDisabled", "scaling is paused"),))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "ready"),
+    [
+        pytest.param(0, scaling("False"), ("False", "CannotScale"), id="nobody would wake it"),
+        pytest.param(0, scaling(), ("True", "AllReady"), id="somebody would"),
+        pytest.param(0, OFF, ("True", "AllReady"), id="it is paused"),
+        pytest.param(3, scaling("False"), ("True", "AllReady"), id="it has pods"),
+    ],
+)
+def test_a_group_without_pods_that_cannot_be_scaled_is_not_ready(celery_app, deployment, asked, said, ready):
+    status = status_of(celery_app(), [deployment(asked=asked)], None, NOW, worker=said)
+    [found] = [each for each in status["conditions"] if each["type"] == "Ready"]
+    assert (found["status"], found["reason"]) == ready
+    assert ready[0] == "True" or found["message"] == "worker: no pod runs, and it fits"
+
+
 def test_a_condition_that_is_left_open_stays(celery_app, deployment):
     first = status_of(celery_app(), [deployment()], None, NOW, worker=scaling(limited="True"))
     app = celery_app(status=first)
