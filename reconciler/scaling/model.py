@@ -15,6 +15,8 @@ from render import quantity
 MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
 RESOURCES = ("cpu", "memory")
+LIMITS = frozenset({"prefork", "processes", "gevent"})
+"""The pools that end a task at its time limit; the others take the option, and do nothing with it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Policy:
     @classmethod
     def of(cls, group: Mapping[str, Any], timing: Timing = Timing()) -> Self:
         """Return the policy of a group with `scaling`, as the renderer's model has it, defaults and all."""
-        scaling, concurrency = group["scaling"], group.get("concurrency", 1)
+        scaling, concurrency, pool = group["scaling"], group.get("concurrency", 1), group.get("pool", "prefork")
         return cls(
             min_replicas=scaling["minReplicas"],
             max_replicas=scaling["maxReplicas"],
@@ -128,9 +130,10 @@ class Policy:
             behavior=_behavior(scaling.get("behavior") or {}, timing),
             cooldown_seconds=scaling["cooldownSeconds"],
             paused=scaling["paused"],
-            concurrency=1 if concurrency == "auto" else max(concurrency, 1),  # auto: a pod may have one CPU
+            # auto: a pod may have one CPU
+            concurrency=1 if concurrency == "auto" or pool == "solo" else max(concurrency, 1),
             grace_seconds=_grace_seconds(group),
-            time_limit_seconds=group.get("timeLimitSeconds"),
+            time_limit_seconds=group.get("timeLimitSeconds") if pool in LIMITS else None,
             returns_tasks="softShutdownSeconds" in group,
             when_silent=scaling.get("whenSilent", "Hold"),
             timing=timing,

@@ -431,6 +431,27 @@ def test_the_window_of_the_flags_is_that_of_a_behavior_without_one():
     assert policy.behavior.scale_down.window_seconds == 30
 
 
+@pytest.mark.parametrize(
+    ("more", "grace", "limit", "returns"),
+    [
+        pytest.param({}, 60, None, False, id="the defaults"),
+        pytest.param({"terminationGracePeriodSeconds": 600, "timeLimitSeconds": 500}, 600, 500, False, id="as written"),
+        pytest.param({"lifecycle": {"preStop": {"sleep": {"seconds": 10}}}}, 50, None, False, id="less what it sleeps"),
+        pytest.param({"softShutdownSeconds": 20}, 20, None, True, id="until tasks are put back"),
+        pytest.param({"pool": "gevent", "timeLimitSeconds": 5}, 60, 5, False, id="gevent has the limit"),
+        pytest.param({"pool": "threads", "timeLimitSeconds": 5}, 60, None, False, id="threads have not"),
+        pytest.param({"pool": "solo", "timeLimitSeconds": 5}, 60, None, False, id="nor has solo"),
+    ],
+)
+def test_how_long_tasks_may_go_on_in_a_pod_that_goes(more, grace, limit, returns):
+    policy = Policy.of({**group(), **more})
+    assert (policy.grace_seconds, policy.time_limit_seconds, policy.returns_tasks) == (grace, limit, returns)
+
+
+def test_a_solo_worker_runs_one_task_at_a_time():
+    assert Policy.of({**group(), "pool": "solo", "concurrency": 8}).concurrency == 1
+
+
 def test_an_automatic_concurrency_may_be_one():
     assert Policy.of(group("auto")).concurrency == 1
 
