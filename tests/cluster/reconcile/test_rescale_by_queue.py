@@ -17,6 +17,11 @@ from kombu import pools
 from servers import redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.scaling.demand import Demand
+from reconciler.scaling.model import Policy
+from reconciler.scaling.simulation import simulate
+from reconciler.scaling.simulation.contender import Contender
+from reconciler.scaling.simulation.simulate import World
+from reconciler.scaling.simulation.traffic import Step, Traffic
 
 pytest_plugins = "reconciling"
 
@@ -34,6 +39,7 @@ def hold():
 """
 SECRETS = Path(__file__).parents[3] / "kustomize/components/queue-scaling/broker-secrets.yaml"
 WORKER = "Deployment shop-worker"
+POLICIES = [{"type": "Pods", "value": 2, "periodSeconds": 15}, {"type": "Percent", "value": 50, "periodSeconds": 30}]
 AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0}}
 
 
@@ -280,6 +286,29 @@ def test_busy_workers_that_cannot_answer_stay(take, reconciler, publish, work, b
         until(lambda: len(app.control.inspect().active() or {}) == 6, "their answers")
     reconciler.run()
     assert replicas(shop) == 1
+
+
+ARRIVALS = (0, 1, 0, 9, 0, 0, 14, 40, 0, 0, 30, 0)
+"""In steps of 15 s, of tasks without end."""
+
+
+def test_the_reconciler_and_the_simulation_take_the_same_steps(take, reconciler, publish):
+    """One clock: what a rate allows in 15 s is allowed once in 15 s."""
+    scaling = {"minReplicas": 1, "maxReplicas": 20, "behavior": {"scaleUp": {"policies": POLICIES}}}
+    shop, steps = take(**scaling), []
+    for number, arrivals in enumerate(ARRIVALS, 1):
+        publish(arrivals)
+        reconciler.ahead = timedelta(seconds=15 * number)
+        reconciler.run()
+        steps.append(replicas(shop))
+        shop.cluster.wait_until(lambda: shop.get(WORKER).get("status", {}).get("replicas", 0) == steps[-1])
+    scaling |= {"queue": {"averageLength": 2}, "cooldownSeconds": 300, "paused": False}
+    ours = Contender("shop/worker", "reconciler", Policy.of({"scaling": scaling, "concurrency": 2}), 60, 1000)
+    load = Traffic(tuple(Step(15 * each, arrivals, 1e6) for each, arrivals in enumerate(ARRIVALS)), 15 * len(ARRIVALS))
+    run = simulate.run(ours, World(load, start_seconds=1e6))
+    assert steps == [moment.replicas for moment in run.moments[: len(ARRIVALS)]]
+    assert (steps[0], max(steps)) == (1, 20)
+    assert len(set(steps)) > 5  # rates hold it back
 
 
 @pytest.fixture
