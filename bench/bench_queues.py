@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "tests/brokers"))
+sys.path += [str(Path(__file__).parents[1] / "tests" / folder) for folder in ("brokers", "cluster")]
 
 import servers
 

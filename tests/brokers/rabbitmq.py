@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import debian
-from servers import HERE, answers, free_ports, until
+import free_ports
+from servers import HERE, answers, until
 
 CACHE = Path(__file__).parents[2] / ".cache/rabbitmq/root"
 USER, PASSWORD = "shop", "pass/word#1"
@@ -22,7 +23,7 @@ _EPMD = '"$0" -port "$1" -address 127.0.0.1 & read line; kill $!; wait'  # it ha
 
 class Server:
     def __init__(self, folder, certificate, address=HERE, vhosts=VHOSTS):
-        self.port, self.tls_port, self.dist_port, self.epmd_port = free_ports(4)
+        self.port, self.tls_port, self.dist_port, self.epmd_port = free_ports.take(4)
         self.folder, self.certificate, self.address, self.vhosts = folder, certificate, address, vhosts
         self.log = folder / "log"
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import free_ports
 import pytest
 
 HERE = "127.0.0.1"
@@ -42,15 +43,6 @@ def missing(reason):
     pytest.skip(reason)
 
 
-def free_ports(count):
-    """Return ports nobody listens on; all are held until the last is found, so that they differ."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HERE, 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def answers(port, address=HERE):
     with suppress(OSError), socket.create_connection((address, port), timeout=1):
         return True
@@ -61,10 +53,11 @@ class Redis:
     """A redis-server of the test's own, or with `--sentinel` among the flags a sentinel."""
 
     def __init__(self, program, folder, *flags, address=HERE):
-        [self.port] = free_ports(1)
+        [self.port] = free_ports.take(1, address)
         self.address = address
         self.command = [program, *flags, "--port", str(self.port), "--bind", address]
-        self.command += ["--save", "", "--dir", str(folder)]
+        self.log = folder / f"redis-{self.port}.log"
+        self.command += ["--save", "", "--dir", str(folder), "--logfile", str(self.log)]
         self.process = None
 
     @property
@@ -72,8 +65,10 @@ class Redis:
         return f"redis://{self.address}:{self.port}/0"
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
-        until(lambda: answers(self.port, self.address), "an answer from Redis")
+        self.process = subprocess.Popen(self.command)
+        until(lambda: self.process.poll() is not None or answers(self.port, self.address), "an answer from Redis")
+        if self.process.poll() is not None:
+            pytest.fail(f"Redis ended: {self.log.read_text()}")
 
     def kill(self):
         self.process.kill()

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+import free_ports
 import pytest
 import servers
 
@@ -44,7 +45,7 @@ def test_rabbitmq_s_virtual_hosts_do_not_mix(on_rabbitmq, vhosts, publish, backl
 @pytest.mark.parametrize("order", ["alive first", "dead first"])
 def test_the_next_of_a_list_is_asked_if_the_first_is_down(url, publish, backlog, order):
     publish(url, 3)
-    dead = url.replace(url.rpartition("/")[0].rpartition(":")[2], str(servers.free_ports(1)[0]))
+    dead = url.replace(url.rpartition("/")[0].rpartition(":")[2], str(free_ports.take(1)[0]))
     urls = [url, dead] if order == "alive first" else [dead, url]
     assert backlog(";".join(urls)) == Backlog(3, 0)
 
@@ -64,7 +65,7 @@ def sentinel(program, folder, redis, password):
 def test_sentinel(redis_program, redis, tmp_path, publish, backlog):
     redis.start()
     publish(redis.url, 3)
-    dead = servers.free_ports(1)[0]
+    dead = free_ports.take(1)[0]
     with sentinel(redis_program, tmp_path / "sentinel", redis, "shop-sentinel") as port:
         options = {"master_name": "shop", "sentinel_kwargs": {"password": "shop-sentinel"}}
         url = f"sentinel://{servers.HERE}:{dead}/0;sentinel://{servers.HERE}:{port}/0"

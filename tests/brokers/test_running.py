@@ -3,6 +3,7 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
+import free_ports
 import pytest
 import servers
 from kombu import Connection
@@ -96,7 +97,7 @@ def test_an_answer_in_pickle_is_none(on_redis, worker, running, until):
 
 
 def test_a_broker_that_fails_is_told_as_such(seen):
-    url = f"redis://:hunter2@{servers.HERE}:{servers.free_ports(1)[0]}/0"
+    url = f"redis://:hunter2@{servers.HERE}:{free_ports.take(1)[0]}/0"
     found = seen(Broker(url), {frozenset(): [("celery", "mail@mail-1")]})
     assert isinstance(found, Unreadable)
     assert "hunter2" not in found.message

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+import free_ports
 import pytest
 import servers
 from amqp import NotFound
@@ -38,7 +39,7 @@ def server(stack, kind):
     """Return the port of a server of this kind."""
     match kind:
         case "closed":
-            return servers.free_ports(1)[0]
+            return free_ports.take(1)[0]
         case "silent":
             return stack.enter_context(servers.listening())
         case _:
@@ -87,7 +88,7 @@ def _no_garbage_collection():
 @pytest.mark.usefixtures("_no_garbage_collection")
 @pytest.mark.parametrize("url", ["redis://HERE", "redis://HERE;redis://HERE", "sentinel://HERE"])
 def test_who_refuses_costs_no_descriptor(url, read):
-    url = url.replace("HERE", f"{servers.HERE}:{servers.free_ports(1)[0]}/0")
+    url = url.replace("HERE", f"{servers.HERE}:{free_ports.take(1)[0]}/0")
     before = descriptors()
     assert isinstance(read(url, {"master_name": "shop"}), Unreadable)
     assert descriptors() == before

@@ -2,12 +2,12 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+import free_ports
 import pytest
 
 OPTIONS = """
@@ -22,9 +22,7 @@ print(json.dumps(options.as_dict(), default=str))
 
 @pytest.fixture
 def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_ports.take(1)[0]
 
 
 @pytest.fixture

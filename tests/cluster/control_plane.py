@@ -8,7 +8,6 @@ No part outlives the tests: each is killed when the plane is left, and ends by i
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import free_ports
 import parts
 from cluster import Cluster
 
@@ -58,7 +58,7 @@ def without_nodes(
     binary: Path, folder: Path, nodes: parts.Nodes, metric_resolution_seconds: int
 ) -> Iterator["ControlPlane"]:
     """Yield a control plane which nodes may join. Raises RuntimeError with the log of the part that failed."""
-    ports, token = _free_ports(), secrets.token_hex()
+    ports, token = parts.Ports(*free_ports.take(len(parts.Ports._fields))), secrets.token_hex()
     subprocess.run([binary, "files", folder, *{LOOPBACK, nodes.address, parts.SERVICE_ADDRESS}], check=True)
     (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
     (folder / "audit-policy.json").write_text(parts.audit_policy())
@@ -153,12 +153,3 @@ def _takes_pods(node: dict[str, Any]) -> bool:
     conditions = node["status"].get("conditions", [])
     ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
     return ready and not node["spec"].get("taints")
-
-
-def _free_ports() -> parts.Ports:
-    """Choose ports nobody listens on; all are held until the last is found, so that they differ."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in parts.Ports._fields]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return parts.Ports(*(each.getsockname()[1] for each in sockets))
