@@ -66,6 +66,7 @@ bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_probe.py
 	$(bin)/python bench/bench_queues.py
 	$(bin)/python bench/bench_scale.py
+	$(bin)/python bench/bench_wait.py
 
 clean: ## remove what was made, but not the built control plane (.cache)
 	rm -rf .venv build dist $(OUT)

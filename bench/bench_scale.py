@@ -48,7 +48,7 @@ def main() -> None:
     print(f"\nA day in steps of 15 s, medians of {ROUNDS} rounds")
     who = Contender("shop/worker", "reconciler", POLICY, grace_seconds=60, cpu_request=500)
     for tasks_per_second in (0.5, 2.4):
-        load = shapes.traffic("daily", Amount(tasks_per_second, 10, 24, seed=0))
+        load = shapes.traffic("daily", Amount(tasks_per_second, [10], 24, seed=0))
         for each in (who, who.rival("hpa-cpu"), who.rival("keda")):
             seconds = median(lambda each=each, load=load: simulate.run(each, simulate.World(load)))
             row(f"{load.arrivals} tasks, {each.name}", f"{seconds:.2f} s of CPU")

@@ -157,6 +157,8 @@ class Scaling(NamedTuple):
 
     message: str
     conditions: tuple[Condition, ...]
+    wait_seconds: int | None = None
+    """About how long a message that comes now waits; None if that is not known."""
 
     @property
     def is_failing(self) -> bool:

@@ -114,8 +114,8 @@ def _each(policy: Policy, seen: Observation, now: datetime) -> Iterator[Proposal
     if seen.replicas > 0:  # without pods there is no usage, and that is no failure
         for target in policy.metrics:
             yield resource(policy, target, seen, now)
-    if policy.average_length is not None:
-        yield queue(policy.average_length, seen, policy.tolerance)
+    if policy.counts_queue:
+        yield queue(policy, seen)
 
 
 def resource(policy: Policy, target: ResourceTarget, seen: Observation, now: datetime) -> Proposal | Failure:
@@ -133,7 +133,7 @@ def resource(policy: Policy, target: ResourceTarget, seen: Observation, now: dat
     return Proposal(_count(gauge, groups, seen.replicas, policy.tolerance), what, {target.name: reading.seen})
 
 
-def queue(average_length: int, seen: Observation, tolerance: Tolerance) -> Proposal | Failure:
+def queue(policy: Policy, seen: Observation) -> Proposal | Failure:
     """Return what the messages ask for, as GetExternalPerPodMetricReplicas does."""
     match seen.backlog:
         case None:
@@ -141,10 +141,12 @@ def queue(average_length: int, seen: Observation, tolerance: Tolerance) -> Propo
         case Unreadable(message):
             return _failed("FailedGetExternalMetric", "queue length", message)
         case Backlog(demand=demand):
-            demand = min(demand, MAX_INT64)
-            is_near = seen.current > 0 and tolerance.holds(demand / (average_length * seen.current))
-            count = seen.current if is_near else _ceiling(demand / average_length)
-            return Proposal(count, "queue length", {"queue": demand})
+            what, needed, by = "queue length", demand, policy.average_length
+            if by is None:
+                what, needed, by = "queue wait", demand if seen.slots is None else seen.slots, policy.concurrency
+            is_near = seen.current > 0 and policy.tolerance.holds(min(needed, MAX_INT64) / (by * seen.current))
+            count = seen.current if is_near else _ceiling(min(needed, MAX_INT64) / by)
+            return Proposal(count, what, {"queue": min(demand, MAX_INT64)})
 
 
 def grouped(

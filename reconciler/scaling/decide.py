@@ -60,7 +60,7 @@ def _begun(policy: Policy, seen: Observation, history: History, now: datetime) -
     return replace(
         history,
         recommendations=history.recommendations or (Record(now, seen.replicas),),
-        active_at=None if policy.average_length is None else now if is_active else history.active_at,
+        active_at=(now if is_active else history.active_at) if policy.counts_queue else None,
         scaled_to_zero=history.scaled_to_zero and seen.replicas == 0,
         silent_since=None,
     )

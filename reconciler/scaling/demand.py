@@ -24,6 +24,7 @@ from reconciler.scaling.brokers.look import Findings
 from reconciler.scaling.brokers.patience import Late, Patience, Question
 from reconciler.scaling.group import Group, GroupKey, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
+from reconciler.scaling.pace import Counters
 from reconciler.scaling.running import Told
 
 KEPT_SECONDS = 60.0
@@ -48,6 +49,8 @@ class Demanded(NamedTuple):
     backlog: Backlog | Unreadable | None
     """None if it is not scaled by its queues."""
     running: Told
+    counters: Mapping[str, Counters] = {}
+    """By pod, of the workers that count what they begin."""
 
 
 Crews = Mapping[GroupKey, Crew]
@@ -170,11 +173,12 @@ def _demanded(crews: Crews, found: Findings | Unreadable | NotAsked) -> dict[Gro
 def _of(crew: Crew, found: Findings | Unreadable | NotAsked) -> Demanded:
     """Return what is known of a group: a pod that does not answer holds nothing, as far as is known."""
     if not isinstance(found, Findings):
-        running = found if isinstance(found, NotAsked) else Silent()
-        return Demanded(Unreadable(found.message) if crew.group.queues else None, running)
+        nobody = found if isinstance(found, NotAsked) else Silent()
+        return Demanded(Unreadable(found.message) if crew.group.queues else None, nobody)
     backlog = found.backlogs.get(crew.group.queues)
     loads = {pod: found.loads[crew.node(pod)] for pod in sorted(crew.pods) if crew.node(pod) in found.loads}
     if isinstance(backlog, Backlog):
         held = sum(load.uncounted for load in loads.values())
         backlog = backlog._replace(unacknowledged=backlog.unacknowledged + held)
-    return Demanded(backlog, {pod: load.tasks for pod, load in loads.items()} if loads or not crew.pods else Silent())
+    running = {pod: load.tasks for pod, load in loads.items()} if loads or not crew.pods else Silent()
+    return Demanded(backlog, running, {pod: load.counters for pod, load in loads.items() if load.counters})

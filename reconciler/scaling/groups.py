@@ -1,6 +1,7 @@
 """Scaling on one screen: what is seen of each group of an app, how many pods that takes, which of them may go."""
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,22 @@ from reconciler.cluster.client import MERGE_PATCH, Cluster
 from reconciler.cluster.errors import ClusterError, Conflict, NotFound
 from reconciler.cluster.live import App, Live
 from reconciler.model import DEPLOYMENT, Change, Condition, Moment, Outcome, Scaling, StepResult, Verdict
-from reconciler.scaling import decide, running
+from reconciler.scaling import decide, pace, running
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
-from reconciler.scaling.model import CELERY_SILENT, MAX_INT32, Active, Decision, History, NotAsked, Observation, Stay
+from reconciler.scaling.model import (
+    CELERY_SILENT,
+    MAX_INT32,
+    Active,
+    Backlog,
+    Decision,
+    History,
+    NotAsked,
+    Observation,
+    Policy,
+    Stay,
+)
+from reconciler.scaling.pace import Line, Pace
 from reconciler.scaling.running import Cost, Experience, Kept, Told
 from reconciler.scaling.sight import Sight, crew
 from reconciler.scaling.usage import DELETION_COST, Seen
@@ -42,6 +55,8 @@ class Remembered:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     experience: Mapping[str, Experience] = field(default_factory=dict)
     """How long tasks take, by group."""
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    """How fast they come and end, by group."""
     results: tuple[StepResult, ...] = ()
     """What has just been written."""
 
@@ -91,6 +106,7 @@ def rescaled(
     """Give every group the pods it needs, or without a cluster say so; what fails is decided anew at the next tick."""
     decisions: dict[str, Decision] = {}
     experience: dict[str, Experience] = {}
+    paces: dict[str, Pace] = {}
     results: list[StepResult] = []
     for target in found:
         name = target.group.name
@@ -100,16 +116,21 @@ def rescaled(
             )
             decisions[name] = _left_alone(target, "ForeignAutoscaler", message)
             continue
-        seen = _seen(target, before.experience.get(name, Experience()), sight, now)
+        known = _pace(target, before.paces.get(name, Pace()), sight, now)
+        seen = _seen(target, before.experience.get(name, Experience()), known, sight, now)
         decision = decide.decision(target.group.policy, seen.observation, before.history(target.group), now.steady)
+        if target.group.policy.counts_queue:
+            decision = replace(decision, metrics={**decision.metrics, **_waits(target.group.policy, known)})
         if decision.replicas != target.live.replicas:
             results.append(_written(target.live, decision, seen, cluster))
             if results[-1].outcome is Outcome.FAILED:
                 decision = replace(decision, history=decision.unwritten)
         elif cluster and not seen.is_changing:
             _set_costs(running.taken_back(seen.pods), cluster)
-        decisions[name], experience[name] = decision, seen.experience
-    return replace(before, tick=sight.number, decisions=decisions, experience=experience, results=tuple(results))
+        decisions[name], experience[name], paces[name] = decision, seen.experience, known
+    return replace(
+        before, tick=sight.number, decisions=decisions, experience=experience, paces=paces, results=tuple(results)
+    )
 
 
 def ambiguous(before: Remembered, found: Iterable[Target], others: Iterable[App]) -> Remembered:
@@ -137,7 +158,24 @@ class _Seen(NamedTuple):
     """Pods come or go."""
 
 
-def _seen(target: Target, before: Experience, sight: Sight, now: Moment) -> _Seen:
+def _pace(target: Target, before: Pace, sight: Sight, now: Moment) -> Pace:
+    """Return how fast tasks come and end, by what was seen of them last."""
+    policy, demanded = target.group.policy, sight.demanded.get(target.key)
+    if demanded is None or not isinstance(demanded.backlog, Backlog):
+        return before.after(None)
+    ready = [each.pod for each in sight.pods_of(target.live.ref) if each.pod.is_ready and not each.pod.is_terminating]
+    unheard = {pod.name: policy.concurrency for pod in ready if pod.name not in demanded.counters}
+    silent = {} if policy.when_silent == "ScaleIn" else unheard
+    return before.after(Line(now.steady, demanded.backlog, demanded.counters, silent, pace.starts(ready)))
+
+
+def _waits(policy: Policy, known: Pace) -> dict[str, int]:
+    """Return how long a message waits, where that is known, and how long it may."""
+    found = {"wait_seconds": known.wait_seconds, "max_wait_seconds": policy.max_wait_seconds}
+    return {name: math.ceil(seconds) for name, seconds in found.items() if seconds is not None}
+
+
+def _seen(target: Target, before: Experience, known: Pace, sight: Sight, now: Moment) -> _Seen:
     policy, live = target.group.policy, target.live
     demanded = sight.demanded.get(target.key, Demanded(None, NotAsked()))
     seen, told, count = sight.pods_of(live.ref), demanded.running, live.status.get("replicas", 0)
@@ -148,7 +186,10 @@ def _seen(target: Target, before: Experience, sight: Sight, now: Moment) -> _See
     active = running.active(policy, pods, told, kept, is_rolling=is_rolling)
     if sight.pods.problem:
         active = Active(active.tasks, active.busy, Stay(MAX_INT32, CELERY_SILENT, sight.pods.problem))
-    observation = Observation(live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, at=now.wall)
+    slots = known.slots(policy.max_wait_seconds) if policy.max_wait_seconds else None
+    observation = Observation(
+        live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, slots, at=now.wall
+    )
     return _Seen(observation, seen, told, kept, experience, is_rolling or count != live.replicas)
 
 

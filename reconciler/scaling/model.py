@@ -102,12 +102,14 @@ class Policy:
     max_replicas: int
     metrics: tuple[ResourceTarget, ...]
     average_length: int | None
-    """Messages for each pod; None: the queue does not count."""
+    """Messages for each pod."""
     behavior: Behavior
     cooldown_seconds: float
     paused: bool
     concurrency: int
     """Tasks that run in one pod at a time."""
+    max_wait_seconds: float | None = None
+    """In which tasks are to begin. Without one of the two the queue does not count."""
     grace_seconds: float = 60
     """In which a pod that goes may finish what it runs."""
     time_limit_seconds: float | None = None
@@ -122,11 +124,13 @@ class Policy:
     def of(cls, group: Mapping[str, Any], timing: Timing = Timing()) -> Self:
         """Return the policy of a group with `scaling`, as the renderer's model has it, defaults and all."""
         scaling, concurrency, pool = group["scaling"], group.get("concurrency", 1), group.get("pool", "prefork")
+        queue = scaling.get("queue", {})
         return cls(
             min_replicas=scaling["minReplicas"],
             max_replicas=scaling["maxReplicas"],
             metrics=tuple(_target(name, scaling[name]) for name in RESOURCES if name in scaling),
-            average_length=scaling["queue"]["averageLength"] if "queue" in scaling else None,
+            average_length=queue.get("averageLength"),
+            max_wait_seconds=queue.get("maxWaitSeconds"),
             behavior=_behavior(scaling.get("behavior") or {}, timing),
             cooldown_seconds=scaling["cooldownSeconds"],
             paused=scaling["paused"],
@@ -138,6 +142,10 @@ class Policy:
             when_silent=scaling.get("whenSilent", "Hold"),
             timing=timing,
         )
+
+    @property
+    def counts_queue(self) -> bool:
+        return self.average_length is not None or self.max_wait_seconds is not None
 
     @property
     def tolerance(self) -> Tolerance:
@@ -280,6 +288,8 @@ class Observation:
     """None: it was not read."""
     active: Active | None = None
     """None: nobody asks, as with an HPA."""
+    slots: int | None = None
+    """Tasks that would have to run at a time for none to wait longer than it may; None: that is not known."""
     at: datetime | None = None
     """When, by the clock of the pods' own times; None: as it is decided."""
 
@@ -322,7 +332,7 @@ class Decision:
     """For the next decision, if it could not be written."""
     metrics: Mapping[str, int] = field(default_factory=dict)
     """What was seen: `cpu` and `memory` on average, in percent or thousandths as the target is; `queue`, the messages
-    that wait or are not acknowledged; `running`, the tasks."""
+    that wait or are not acknowledged; `wait_seconds`, how long the next one waits; `running`, the tasks."""
 
     @property
     def is_held(self) -> bool:
@@ -331,4 +341,4 @@ class Decision:
 
     @property
     def said(self) -> Scaling:
-        return Scaling(self.message, self.conditions)
+        return Scaling(self.message, self.conditions, self.metrics.get("wait_seconds"))

@@ -19,6 +19,7 @@ SCALING_CONDITIONS = {"ScalingActive": "False", "ScalingLimited": "True"}
 CONTRADICTED = "Contradicted"
 Conditions = Mapping[str, Manifest]
 """By type, as they were."""
+_STEPS: tuple[int, ...] = (0, *(int(f"{digit}{'0' * power}") for power in range(7) for digit in (1, 2, 5)))
 OURS = (*CONDITIONS, *SCALING_CONDITIONS, CONTRADICTED)
 
 
@@ -171,7 +172,13 @@ def _group(name: str, rollout: Rollout | None, scaling: Scaling | None) -> Manif
         return {"name": name, "reason": "there is no Deployment"}
     counts = {"replicas": rollout.replicas, "readyReplicas": rollout.ready, "desiredReplicas": rollout.desired}
     reason = rollout.missing or (scaling.message if scaling else "")
-    return {"name": name, **counts} | ({"reason": reason} if reason else {})
+    wait = {} if scaling is None or scaling.wait_seconds is None else {"waitSeconds": _coarse(scaling.wait_seconds)}
+    return {"name": name, **counts, **wait} | ({"reason": reason} if reason else {})
+
+
+def _coarse(seconds: int) -> int:
+    """Round up to 1, 2 or 5 and their tenfolds: a status that changes at every tick would be written at every tick."""
+    return next(step for step in _STEPS if step >= min(seconds, _STEPS[-1]))
 
 
 def _child(live: Live) -> Manifest:

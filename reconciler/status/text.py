@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.model import AppResult, Change, Manifest
 from render import emit
 
-_HEAD = ("NAMESPACE", "APP", "COMPONENT", "READY", "WHY")
+_HEAD = ("NAMESPACE", "APP", "COMPONENT", "READY", "WAIT", "WHY")
 
 
 def table(apps: Iterable[Manifest]) -> str:
@@ -28,13 +28,14 @@ def _rows(app: Manifest) -> Iterator[tuple[str, ...]]:
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
     telling = next((conditions[kind] for kind in ("Stalled", "Reconciling") if _holds(conditions, kind)), None)
     telling = telling or conditions.get("Ready", {"message": "not looked at yet"})
-    yield (*where, "", conditions.get("Ready", {}).get("status", "Unknown"), _why(telling))
+    yield (*where, "", conditions.get("Ready", {}).get("status", "Unknown"), "", _why(telling))
     for worker in status.get("workers") or ():
         ready, desired = worker.get("readyReplicas", 0), worker.get("desiredReplicas", worker.get("replicas", 0))
-        yield (*where, worker["name"], f"{ready}/{desired}", worker.get("reason", ""))
+        wait = f"{worker['waitSeconds']}s" if "waitSeconds" in worker else ""
+        yield (*where, worker["name"], f"{ready}/{desired}", wait, worker.get("reason", ""))
     for name in ("beat", "flower"):
         if name in status:
-            yield (*where, name, str(bool(status[name].get("ready"))), "")
+            yield (*where, name, str(bool(status[name].get("ready"))), "", "")
 
 
 def _holds(conditions: Mapping[str, Mapping[str, Any]], kind: str) -> bool:

@@ -48,6 +48,12 @@ def hold():
     while not pathlib.Path("go").exists():
         time.sleep(0.05)
 
+@app.task(name="nap")
+def nap(seconds):
+    with open("began", "a") as began:
+        print(nap.request.id, time.time(), file=began)
+    time.sleep(seconds)
+
 if __name__ == "__main__":
     with app.connection_for_write(transport_options={"confirm_publish": True}) as connection:  # see publish()
         for arguments in json.load(sys.stdin):
@@ -140,13 +146,13 @@ def crew():
 def publish():
     """Return a function that sends tasks."""
 
-    def send(url, count=1, *, queue="celery", options=None, settings=None, **kwargs):
+    def send(url, count=1, *, task="hold", queue="celery", options=None, settings=None, **kwargs):
         with Celery("shop", broker=url) as app:
             app.conf.update(broker_transport_options=options or {}, **(settings or {}))
             # Else RabbitMQ promises nothing, and once in thousands a message was missing.
             with app.connection_for_write(transport_options={"confirm_publish": True}) as connection:
                 for _ in range(count):
-                    app.send_task("hold", queue=queue, connection=connection, **kwargs)
+                    app.send_task(task, queue=queue, connection=connection, **kwargs)
 
     return send
 

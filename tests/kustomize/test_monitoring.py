@@ -59,7 +59,7 @@ def test_the_table_of_metrics_names_the_labels_that_are_told():
 
 def test_the_table_of_alerts_is_complete():
     [table] = re.findall(r"^\| alert .*?\n\n?\Z", PAGE, re.MULTILINE | re.DOTALL)
-    documented = re.findall(r"\bCelery(?:Reconcile|Apps)\w+", table)
+    documented = re.findall(r"\bCelery(?:Reconcile|Apps|Tasks)\w+", table)
     assert documented == [rule["alert"] for rule in RULES]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 from zlib import crc32
 
@@ -19,14 +19,39 @@ from kombu import Consumer, Exchange, Producer, Queue
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Load, Node
 from reconciler.scaling.model import Task
+from reconciler.scaling.pace import Counters
 
 ANSWER_SECONDS = 1.5
 """A worker answers at once, unless it is the solo pool's and busy. Nobody is waited for longer than that."""
 
-_ACTIVE, _RESERVED = "active", "reserved"
+_ACTIVE, _RESERVED, _STATS = "active", "reserved", "stats"
 _NAME = 200
 """Characters of a name, or an id, that are kept."""
 _NAMES: dict[str, object] = {}
+
+
+class _Told(NamedTuple):
+    """What a worker has answered, by command."""
+
+    tasks: dict[str, tuple[Task, ...]]
+    stats: dict[str, Any]
+
+    def hear(self, command: str, answer: Any) -> None:
+        if command == _STATS and isinstance(answer, Mapping):
+            self.stats[command] = answer
+        elif isinstance(answer, list):
+            self.tasks[command] = tuple(_task(task) for task in answer if isinstance(task, Mapping))
+
+    @property
+    def answered(self) -> set[str]:
+        return {*self.tasks, *self.stats}
+
+    @property
+    def load(self) -> Load:
+        active = self.tasks[_ACTIVE]
+        acknowledged = sum(task.is_acknowledged for task in active)
+        uncounted = len(active) + len(self.tasks[_RESERVED]) if _RESERVED in self.tasks else acknowledged
+        return Load(active, uncounted, _counters(self.stats.get(_STATS, {}), len(active)))
 
 
 def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node, Load]:
@@ -35,16 +60,16 @@ def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node
     Uncounted are, on Redis, tasks whose message was acknowledged when they began; on RabbitMQ all that a worker has
     taken, save what waits for its ETA: there may be any number of those, and they would come with all their arguments.
     """
-    commands = [_ACTIVE] if broker.is_redis else [_ACTIVE, _RESERVED]
-    channel, told = connection.channel(), {node: dict[str, tuple[Task, ...]]() for node in asked}
+    commands = [_STATS, _ACTIVE] if broker.is_redis else [_STATS, _ACTIVE, _RESERVED]
+    channel, told = connection.channel(), {node: _Told({}, {}) for node in asked}
     exchanges = sorted({exchange for exchange, _ in asked})
     tickets = {str(uuid4()): (exchange, command) for exchange in exchanges for command in commands}
 
     def hear(body: Any, message: Any) -> None:
         exchange, command = tickets.get(message.headers.get("ticket"), ("", ""))
-        for node, tasks in body.items() if isinstance(body, Mapping) else ():
-            if (exchange, node) in told and isinstance(tasks, list):
-                told[exchange, node][command] = tuple(_task(task) for task in tasks if isinstance(task, Mapping))
+        for node, answer in body.items() if isinstance(body, Mapping) else ():
+            if (exchange, node) in told:
+                told[exchange, node].hear(command, answer)
 
     with ExitStack() as stack:
         name = _name(broker, stack)
@@ -53,8 +78,9 @@ def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node
         for ticket, (exchange, command) in tickets.items():
             nodes = [node for each, node in asked if each == exchange]
             _ask(queues[exchange], exchange, {"method": command, "destination": nodes, "ticket": ticket})
-        _listen(connection, lambda: all(len(found) == len(commands) for found in told.values()))
-    return {node: _load(found) for node, found in told.items() if len(found) == len(commands)}
+        _listen(connection, lambda: all(set(commands) <= found.answered for found in told.values()))
+    needed = set(commands) - {_STATS}
+    return {node: found.load for node, found in told.items() if needed <= found.answered}
 
 
 def _name(broker: Broker, stack: ExitStack) -> str:
@@ -79,10 +105,13 @@ def _task(told: Mapping[str, Any]) -> Task:
     return Task(str(told.get("id"))[:_NAME], str(told.get("name"))[:_NAME], started_at, bool(told.get("acknowledged")))
 
 
-def _load(told: Mapping[str, tuple[Task, ...]]) -> Load:
-    active = told[_ACTIVE]
-    acknowledged = sum(task.is_acknowledged for task in active)
-    return Load(active, len(active) + len(told[_RESERVED]) if _RESERVED in told else acknowledged)
+def _counters(stats: Mapping[str, Any], running: int) -> Counters | None:
+    """Return what a worker counts, if it does: `total` by the names of tasks, and how many its pool runs at a time."""
+    try:
+        begun = sum(map(int, stats["total"].values()))
+        return Counters(running, begun, max(int(stats["pool"]["max-concurrency"]), 1))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _listen(connection: Any, enough: Callable[[], bool]) -> None:

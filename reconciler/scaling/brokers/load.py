@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from reconciler.scaling.model import Task
+from reconciler.scaling.pace import Counters
 
 
 class Load(NamedTuple):
@@ -12,6 +13,8 @@ class Load(NamedTuple):
     """Those it is executing."""
     uncounted: int
     """Messages it has that no Backlog counts. With them the sum is exact, however workers acknowledge and prefetch."""
+    counters: Counters | None = None
+    """None if it did not say."""
 
 
 Node = tuple[str, str]

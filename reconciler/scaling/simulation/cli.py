@@ -28,7 +28,7 @@ class Options(NamedTuple):
     output: str | None
     hours: float | None
     tasks_per_second: float | None
-    task_seconds: float
+    task_seconds: tuple[float, ...]
     seed: int
     step_seconds: float
     start_seconds: float
@@ -52,7 +52,13 @@ class Options(NamedTuple):
 @option(
     "--tasks-per-second", type=click.FloatRange(0), help="On average; else three tenths of what the most pods can do."
 )
-@option("--task-seconds", type=click.FloatRange(0.001), default=10.0, help="How long a task runs.")
+@option(
+    "--task-seconds",
+    type=click.FloatRange(0.001),
+    multiple=True,
+    default=(10.0,),
+    help="How long a task runs; repeated, there are as many of each.",
+)
 @option("--seed", type=int, default=0, help="Another seed, another chance.")
 @option("--step-seconds", type=click.FloatRange(1, 600), default=15.0, help="From a decision to the next.")
 @option("--start-seconds", type=click.FloatRange(0), default=20.0, help="From a new pod to its first task.")
@@ -138,7 +144,8 @@ def _load(options: Options, who: Contender) -> Traffic:
     """Return the load: a shape as large as the app is, or a trace. Raises InvalidInput."""
     if options.load not in shapes.SHAPES:
         return trace.parsed(read.content(options.load).decode(errors="replace"), options.load)
-    most = who.policy.max_replicas * who.policy.concurrency / options.task_seconds
+    average = sum(options.task_seconds) / len(options.task_seconds)
+    most = who.policy.max_replicas * who.policy.concurrency / average
     rate = SHARE * most if options.tasks_per_second is None else options.tasks_per_second
     hours = shapes.SHAPES[options.load].hours if options.hours is None else options.hours
     return shapes.traffic(options.load, shapes.Amount(rate, options.task_seconds, hours, options.seed))

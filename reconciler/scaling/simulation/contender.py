@@ -23,6 +23,7 @@ from reconciler.scaling.model import (
     ResourceTarget,
     Usage,
 )
+from reconciler.scaling.pace import Counters, Line, Pace, starts
 from reconciler.scaling.running import Experience, Tasks
 from render import quantity
 from render.model import Component
@@ -45,6 +46,8 @@ class Seen(NamedTuple):
     waiting: int
     tasks: Tasks
     """Those that run."""
+    counters: Mapping[str, Counters]
+    """Of the pods that are ready."""
     pods: tuple[Pod, ...]
     usage: Usage
     now: datetime
@@ -85,11 +88,12 @@ class Contender(NamedTuple):
         lowest = self.policy.min_replicas
         if name == "keda":
             length = self.policy.average_length or AVERAGE_LENGTH * self.policy.concurrency
-            policy = replace(self.policy, metrics=(), average_length=length, cooldown_seconds=300, paused=False)
+            policy = replace(self.policy, metrics=(), average_length=length, max_wait_seconds=None)
+            policy = replace(policy, cooldown_seconds=300, paused=False)
             return self._replace(name="keda", kind="keda", policy=policy, ignores_memory=False)
         target = ResourceTarget("cpu", CPU_PERCENT, None)
-        policy = replace(self.policy, metrics=(target,), average_length=None, behavior=Behavior(), paused=False)
-        policy = replace(policy, min_replicas=max(lowest, 1))
+        policy = replace(self.policy, metrics=(target,), average_length=None, max_wait_seconds=None)
+        policy = replace(policy, behavior=Behavior(), paused=False, min_replicas=max(lowest, 1))
         return self._replace(name="hpa-cpu", kind="hpa", policy=policy, ignores_memory=False)
 
 
@@ -98,6 +102,17 @@ class Remembered(NamedTuple):
 
     history: History = History()
     experience: Experience = Experience()
+    pace: Pace = Pace()
+
+
+class Known(NamedTuple):
+    """What only workers can tell: what runs, and the slots that are needed."""
+
+    active: Active | None = None
+    slots: int | None = None
+
+
+NOTHING = Known()
 
 
 class Decided(NamedTuple):
@@ -120,14 +135,16 @@ def decided(contender: Contender, seen: Seen, before: Remembered) -> Decided:
     experience = before.experience.after(seen.tasks, seen.now)
     kept = running.kept(policy, seen.pods, seen.tasks, experience, seen.now)
     active = running.active(policy, seen.pods, seen.tasks, kept, is_rolling=False)
-    replicas, history = _by_decision(policy, seen, before.history, backlog, active)
-    return Decided(replicas, Remembered(history, experience), kept.busy.keys())
+    pace = before.pace.after(Line(seen.now, backlog, seen.counters, {}, starts(seen.pods)))
+    needed = pace.slots(policy.max_wait_seconds) if policy.max_wait_seconds else None
+    replicas, history = _by_decision(policy, seen, before.history, backlog, Known(active, needed))
+    return Decided(replicas, Remembered(history, experience, pace), kept.busy.keys())
 
 
 def _by_decision(
-    policy: Policy, seen: Seen, history: History, backlog: Backlog, active: Active | None = None
+    policy: Policy, seen: Seen, history: History, backlog: Backlog, known: Known = NOTHING
 ) -> tuple[int, History]:
-    observation = Observation(seen.replicas, seen.replicas, seen.pods, seen.usage, backlog, active, seen.now)
+    observation = Observation(seen.replicas, seen.replicas, seen.pods, seen.usage, backlog, *known, at=seen.now)
     decision = decide.decision(policy, observation, history, seen.now)
     return decision.replicas, decision.history
 

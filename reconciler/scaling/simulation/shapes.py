@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.scaling.simulation.traffic import Step, Traffic
@@ -26,7 +26,8 @@ class Amount(NamedTuple):
 
     tasks_per_second: float
     """On average."""
-    task_seconds: float
+    task_seconds: Sequence[float]
+    """As many of each."""
     hours: float
     seed: int
 
@@ -59,20 +60,29 @@ SHAPES: Mapping[str, Shape] = {
 
 
 def traffic(shape: str, amount: Amount) -> Traffic:
-    """Return a load of the shape. Tasks arrive independently of each other: by Poisson's distribution in each step."""
+    """Return a load of the shape. Tasks arrive independently of each other: by Poisson's distribution in each step.
+
+    Where they differ in how long they run, each is a step of its own.
+    """
     end = amount.hours * 3600
     chance = random.Random(amount.seed)  # noqa: S311 (nothing secret)
     count = max(int(end / STEP_SECONDS), 1)
     average = amount.tasks_per_second * STEP_SECONDS
-    steps = (
-        Step(
-            seconds=number * STEP_SECONDS,
-            arrivals=_poisson(average * SHAPES[shape].at((number + 0.5) / count), chance),
-            duration_seconds=amount.task_seconds,
-        )
+    first, *others = amount.task_seconds
+    steps = [
+        Step(number * STEP_SECONDS, _poisson(average * SHAPES[shape].at((number + 0.5) / count), chance), first)
         for number in range(count)
-    )
+    ]
+    if others:
+        steps = [part for step in steps for part in _mixed(step, amount.task_seconds, chance)]
     return Traffic(tuple(steps), count * STEP_SECONDS)
+
+
+def _mixed(step: Step, task_seconds: Sequence[float], chance: random.Random) -> Iterator[Step]:
+    if not step.arrivals:
+        yield step
+    for number in range(step.arrivals):
+        yield Step(step.seconds + STEP_SECONDS * number / step.arrivals, 1, chance.choice(task_seconds))
 
 
 def _poisson(average: float, chance: random.Random) -> int:

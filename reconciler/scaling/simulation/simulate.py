@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from reconciler.scaling.model import Pod, Sample, Task, Usage
+from reconciler.scaling.pace import Counters
 from reconciler.scaling.simulation import contender
 from reconciler.scaling.simulation.contender import Contender, Remembered, Seen
 from reconciler.scaling.simulation.traffic import Traffic
@@ -112,7 +113,12 @@ def _seen(who: Contender, world: World, workers: Workers, waiting: int, now: flo
         worker.name: tuple(map(_task, busy[worker.first_slot])) for worker in workers.all if worker.ready_at <= now
     }
     is_polled = now // contender.POLLING_SECONDS > (now - world.step_seconds) // contender.POLLING_SECONDS
-    return Seen(len(workers.all), waiting, tasks, pods, Usage({"cpu": samples}), time, is_polled)
+    counters = {
+        worker.name: Counters(len(tasks[worker.name]), workers.begun(worker), who.policy.concurrency)
+        for worker in workers.all
+        if worker.ready_at <= now
+    }
+    return Seen(len(workers.all), waiting, tasks, counters, pods, Usage({"cpu": samples}), time, is_polled)
 
 
 def _task(span: Span) -> Task:

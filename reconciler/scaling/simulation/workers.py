@@ -93,11 +93,14 @@ class Workers:
         """Seconds of the step in which each slot was busy; also of slots that are gone."""
         self._durations: list[float] = []
         """Of the task that each slot began last."""
+        self._begun: list[int] = []
+        """Tasks, by slot."""
         self._add(pods, 0, 0)
 
     def work(self, queue: Queue, until: float) -> None:
         """Begin every task for which a slot is free before a time."""
-        free, used, durations, wait, batches = self._free, self._used, self._durations, self.waits.append, queue.batches
+        free, used, durations, begun, wait = self._free, self._used, self._durations, self._begun, self.waits.append
+        batches = queue.batches
         while batches and free:
             begins_at, gap, tasks, duration = batches[0]
             for number in range(queue.taken, tasks):
@@ -111,6 +114,7 @@ class Workers:
                 heapreplace(free, (end, slot))
                 used[slot] += duration if end <= until else until - start
                 durations[slot] = duration
+                begun[slot] += 1
                 wait(start - arrives_at)
             batches.popleft()
             queue.taken = 0
@@ -127,6 +131,10 @@ class Workers:
     def used(self, worker: Worker) -> float:
         """Return the seconds of all its slots together in which they were busy in this step."""
         return sum(self._used[worker.first_slot : worker.first_slot + self._terms.concurrency])
+
+    def begun(self, worker: Worker) -> int:
+        """Return how many tasks it has begun."""
+        return sum(self._begun[worker.first_slot : worker.first_slot + self._terms.concurrency])
 
     def advance(self, replicas: int, now: float, until: float, kept: Collection[str] | None = None) -> Removed:
         """Go on with so many pods into the step that ends at a time.
@@ -148,6 +156,7 @@ class Workers:
             self.all.append(Worker(slots.start, now, ready_at))
             self._used += [0.0] * len(slots)
             self._durations += [0.0] * len(slots)
+            self._begun += [0] * len(slots)
             for slot in slots:
                 heappush(self._free, (ready_at, slot))
 

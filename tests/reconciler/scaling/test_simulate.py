@@ -245,7 +245,7 @@ def test_every_task_begins_once_in_its_turn(arrivals, duration, lowest, rival):
 
 @pytest.mark.parametrize("shape", shapes.SHAPES)
 def test_a_shape_is_as_large_as_is_said_and_the_same_for_the_same_seed(shape):
-    amount = Amount(tasks_per_second=2, task_seconds=1, hours=24, seed=1)
+    amount = Amount(tasks_per_second=2, task_seconds=[1], hours=24, seed=1)
     made = shapes.traffic(shape, amount)
     assert made == shapes.traffic(shape, amount)
     assert made != shapes.traffic(shape, amount._replace(seed=2))
@@ -254,14 +254,14 @@ def test_a_shape_is_as_large_as_is_said_and_the_same_for_the_same_seed(shape):
 
 
 def test_an_outage_holds_up_what_then_comes_at_once():
-    steps = shapes.traffic("outage", Amount(2, 1, 4, 0)).steps
+    steps = shapes.traffic("outage", Amount(2, [1], 4, 0)).steps
     counts = [step.arrivals for step in steps]
     assert counts[384:504] == [0] * 120
     assert sum(counts[504:535]) / 31 == pytest.approx(4.75 * sum(counts[:384]) / 384, rel=0.1)
 
 
 def test_by_night_there_is_less_than_by_day():
-    counts = [step.arrivals for step in shapes.traffic("daily", Amount(2, 1, 24, 0)).steps]
+    counts = [step.arrivals for step in shapes.traffic("daily", Amount(2, [1], 24, 0)).steps]
     hours = [sum(counts[240 * hour : 240 * hour + 240]) for hour in range(24)]
     assert hours.index(max(hours)) in range(14, 18)
     assert hours.index(min(hours)) in range(2, 6)
@@ -405,7 +405,7 @@ def test_the_docs_show_what_is_printed(monkeypatch, tmp_path, args, shown):
 
 
 def test_the_docs_show_runs():
-    assert len(SHOWN) == 4
+    assert len(SHOWN) == 5
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):

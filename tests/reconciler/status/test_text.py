@@ -16,7 +16,7 @@ def condition(kind, status, message=""):
 
 
 def test_apps_are_a_table_with_a_row_for_each_component():
-    worker = {"name": "worker", "replicas": 2, "readyReplicas": 2, "desiredReplicas": 2}
+    worker = {"name": "worker", "replicas": 2, "readyReplicas": 2, "desiredReplicas": 2, "waitSeconds": 20}
     mail = {"name": "mail", "replicas": 1, "desiredReplicas": 3, "reason": "no node has room"}
     shop = app(
         "shop",
@@ -30,20 +30,20 @@ def test_apps_are_a_table_with_a_row_for_each_component():
     )
     fine = app("fine", conditions=[condition("Ready", "True", "everything runs")])
     assert text.table([shop, broken, fine, app("new")]).splitlines() == [
-        "NAMESPACE  APP     COMPONENT  READY    WHY",
-        "shop       shop               False    mail: 0 of 3 are ready",
-        "shop       shop    worker     2/2",
-        "shop       shop    mail       0/3      no node has room",
+        "NAMESPACE  APP     COMPONENT  READY    WAIT  WHY",
+        "shop       shop               False          mail: 0 of 3 are ready",
+        "shop       shop    worker     2/2      20s",
+        "shop       shop    mail       0/3            no node has room",
         "shop       shop    beat       True",
         "shop       shop    flower     False",
-        "shop       broken             False    spec.image: no",
+        "shop       broken             False          spec.image: no",
         "shop       fine               True",
-        "shop       new                Unknown  not looked at yet",
+        "shop       new                Unknown        not looked at yet",
     ]
 
 
 def test_no_apps_are_an_empty_table():
-    assert text.table([]) == "NAMESPACE  APP  COMPONENT  READY  WHY"
+    assert text.table([]) == "NAMESPACE  APP  COMPONENT  READY  WAIT  WHY"
 
 
 def test_changes_are_shown_field_by_field():
