@@ -36,6 +36,7 @@ NOT_SHOWN = {
     "reconcile": "Apply is the default, and all others do not touch the children",
     "broker.type": "the URL says it too; without one KEDA needs it, and it may not be left out",
     "workers[].scaling.whenSilent": "it is read by who scales, and no child has it",
+    "workers[].scaling.queue.maxWaitSeconds": "likewise",
     "workers[].env[].valueFrom.fieldRef.apiVersion": "v1 is the default, and there is no other",
     "workers[].initContainers[].livenessProbe.successThreshold": "1 is the default, and there is no other",
     **dict.fromkeys(
