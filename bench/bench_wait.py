@@ -45,17 +45,14 @@ def fixed(length: int) -> Contender:
 
 def traffic(shape: str, task_seconds: tuple[float, ...]) -> Traffic:
     """Return what simulate makes of --load and --task-seconds."""
-    ours, average = contender().policy, sum(task_seconds) / len(task_seconds)
-    rate = 0.3 * ours.max_replicas * ours.concurrency / average
+    rate = contender().usual_rate(task_seconds)
     return shapes.traffic(shape, shapes.Amount(rate, task_seconds, shapes.SHAPES[shape].hours, 0))
 
 
 def row(shape: str, task_seconds: tuple[float, ...]) -> str:
     came = traffic(shape, task_seconds)
-    ours, (length, cheapest) = (
-        run(contender(), came),
-        min(_keeping(came, task_seconds), key=lambda each: each[1].pod_hours),
-    )
+    ours = run(contender(), came)
+    length, cheapest = min(_keeping(came, task_seconds), key=lambda each: each[1].pod_hours)
     keda, hpa = (run(fixed(length).rival(name), came) for name in ("keda", "hpa-cpu"))
     what = ", ".join(f"{seconds:g} s" for seconds in task_seconds)
     cells = [shape, what, *_figures(ours), str(length), *_figures(cheapest)]

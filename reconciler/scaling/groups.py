@@ -186,7 +186,7 @@ def _seen(target: Target, before: Experience, known: Pace, sight: Sight, now: Mo
     active = running.active(policy, pods, told, kept, is_rolling=is_rolling)
     if sight.pods.problem:
         active = Active(active.tasks, active.busy, Stay(MAX_INT32, CELERY_SILENT, sight.pods.problem))
-    slots = known.slots(policy.max_wait_seconds) if policy.max_wait_seconds else None
+    slots = known.slots(policy.max_wait_seconds)
     observation = Observation(
         live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, slots, at=now.wall
     )

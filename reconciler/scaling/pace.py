@@ -110,8 +110,8 @@ class Pace:
         """Return what is known after a look. After one that saw nothing all but the averages begins anew."""
         told = {pod: each for pod, each in self.told.items() if line and pod in line.silent}
         now = replace(self, last=line, told={**told, **(line.workers if line else {})})
-        if line is not None and (starts := [each for each in line.starts if each <= LONGEST_START_SECONDS]):
-            now = replace(now, start_seconds=min(starts))
+        if line is not None and (believed := [each for each in line.starts if each <= LONGEST_START_SECONDS]):
+            now = replace(now, start_seconds=min(believed))
         if line is None or self.last is None or line.at <= self.last.at:
             return now
         seconds = (line.at - self.last.at).total_seconds()
@@ -132,14 +132,14 @@ class Pace:
             arrivals_per_second=self.arrivals_per_second * earlier + arrived / seconds * (1 - earlier),
         )
 
-    def slots(self, max_wait_seconds: float) -> int | None:
-        """Return how many slots it takes that what comes begins in time; None where nothing was seen.
+    def slots(self, max_wait_seconds: float | None) -> int | None:
+        """Return how many slots it takes that what comes begins in time; None where that is not asked, or nothing seen.
 
         For each slot so many messages may be there, with the one it runs, as begin in that time: many where tasks
         are much shorter than the wait, hardly more than one where they are much longer. As long as it is not known how
         long they take, each message has its slot.
         """
-        if self.last is None:
+        if self.last is None or max_wait_seconds is None:
             return None
         running, waiting, task_seconds = self.last.running, float(self.last.waiting), self.task_seconds
         if task_seconds is None:

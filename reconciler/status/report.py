@@ -19,7 +19,7 @@ SCALING_CONDITIONS = {"ScalingActive": "False", "ScalingLimited": "True"}
 CONTRADICTED = "Contradicted"
 Conditions = Mapping[str, Manifest]
 """By type, as they were."""
-_STEPS: tuple[int, ...] = (0, *(int(f"{digit}{'0' * power}") for power in range(7) for digit in (1, 2, 5)))
+_STEPS: tuple[int, ...] = (0, *(int(digit * 10**power) for power in range(7) for digit in (1, 2, 5)))
 OURS = (*CONDITIONS, *SCALING_CONDITIONS, CONTRADICTED)
 
 

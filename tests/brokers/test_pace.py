@@ -21,7 +21,7 @@ def test_the_wait_is_estimated_as_it_is(url, publish, worker, crew, until, shop,
         found = demand.of(crews)["mail"]
         return Line(datetime.now(UTC), found.backlog, found.counters, {})
 
-    until(lambda: look() is not None and look().workers == {"mail-1": Counters(0, 0, 2)}, "the worker")
+    until(lambda: look().workers == {"mail-1": Counters(0, 0, 2)}, "the worker")
     publish(url, 60, task="nap", args=[NAP_SECONDS])
     before = pace = pace.after(look())
     while pace.ended - before.ended < 20:

@@ -16,6 +16,8 @@ from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.model import Unreadable
 from reconciler.scaling.pace import Counters
 
+IDLE = Counters(running=0, begun=0, slots=2)
+
 
 def test_each_pod_tells_its_own(url, publish, worker, running, until, tmp_path):
     worker(url, node="mail@mail-1", queues="one")
@@ -61,7 +63,10 @@ def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, seen, unti
     mail, web = nodes = [("celery", "mail@pod"), ("celery", "web@pod")]
     for url, node in ((on_redis, mail), (on_rabbitmq, web)):
         one = Broker(url)
-        until(lambda one=one, node=node: list(seen(one, {frozenset(): nodes}).loads) == [node], "its own worker")
+        until(
+            lambda one=one, node=node: seen(one, {frozenset(): nodes}).loads == {node: Load((), 0, IDLE)},
+            "its own worker",
+        )
 
 
 def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, until):
@@ -72,8 +77,7 @@ def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, 
         pod: crew(on_redis, pods=[pod], broker_transport_options={"visibility_timeout": seconds})
         for pod, seconds in (("one", 3600), ("two", 7200))
     }
-    idle = Counters(running=0, begun=0, slots=2)
-    demand, expected = Demand(None, timeout_seconds=10), {pod: Demanded(None, {pod: ()}, {pod: idle}) for pod in crews}
+    demand, expected = Demand(None, timeout_seconds=10), {pod: Demanded(None, {pod: ()}, {pod: IDLE}) for pod in crews}
     until(lambda: demand.of(crews) == expected, "both workers")
     assert [demand.of(crews) for _ in range(10)] == [expected] * 10
 

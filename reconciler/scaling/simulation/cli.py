@@ -15,9 +15,6 @@ from render import load, pipeline, read, schema
 from render.errors import InvalidInput, Problem
 from render.model import Component
 
-SHARE = 0.3
-"""Of what the most pods can do: so much arrives if nothing is said."""
-
 
 class Options(NamedTuple):
     """As they are given; None: by the app."""
@@ -144,8 +141,6 @@ def _load(options: Options, who: Contender) -> Traffic:
     """Return the load: a shape as large as the app is, or a trace. Raises InvalidInput."""
     if options.load not in shapes.SHAPES:
         return trace.parsed(read.content(options.load).decode(errors="replace"), options.load)
-    average = sum(options.task_seconds) / len(options.task_seconds)
-    most = who.policy.max_replicas * who.policy.concurrency / average
-    rate = SHARE * most if options.tasks_per_second is None else options.tasks_per_second
+    rate = who.usual_rate(options.task_seconds) if options.tasks_per_second is None else options.tasks_per_second
     hours = shapes.SHAPES[options.load].hours if options.hours is None else options.hours
     return shapes.traffic(options.load, shapes.Amount(rate, options.task_seconds, hours, options.seed))

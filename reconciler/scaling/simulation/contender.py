@@ -6,7 +6,7 @@ does not count, an HPA goes between 1 and the most, and KEDA looks every 30 s wh
 Neither knows which pod is at work: the newest goes first, as a ReplicaSet has it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Self
@@ -29,6 +29,8 @@ from render import quantity
 from render.model import Component
 
 POLLING_SECONDS = 30
+SHARE = 0.3
+"""Of what the most pods can do: so much arrives if nothing is said."""
 CPU_PERCENT = 80
 CPU_REQUEST = 1000
 AVERAGE_LENGTH = 1
@@ -83,6 +85,11 @@ class Contender(NamedTuple):
             ignores_memory=measured != policy.metrics,
         )
 
+    def usual_rate(self, task_seconds: Sequence[float]) -> float:
+        """Return how many tasks a second are a load for it, if nothing is said: SHARE of what the most pods can do."""
+        slots = self.policy.max_replicas * self.policy.concurrency
+        return SHARE * slots * len(task_seconds) / sum(task_seconds)
+
     def rival(self, name: str) -> Self:
         """Return who could scale the same group in its place."""
         lowest = self.policy.min_replicas
@@ -136,8 +143,8 @@ def decided(contender: Contender, seen: Seen, before: Remembered) -> Decided:
     kept = running.kept(policy, seen.pods, seen.tasks, experience, seen.now)
     active = running.active(policy, seen.pods, seen.tasks, kept, is_rolling=False)
     pace = before.pace.after(Line(seen.now, backlog, seen.counters, {}, starts(seen.pods)))
-    needed = pace.slots(policy.max_wait_seconds) if policy.max_wait_seconds else None
-    replicas, history = _by_decision(policy, seen, before.history, backlog, Known(active, needed))
+    needed = Known(active, pace.slots(policy.max_wait_seconds))
+    replicas, history = _by_decision(policy, seen, before.history, backlog, needed)
     return Decided(replicas, Remembered(history, experience, pace), kept.busy.keys())
 
 
