@@ -18,10 +18,11 @@ from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Forbidden, NotFound
 from reconciler.model import SECRET, Ref
 from reconciler.scaling.brokers import broker, look
+from reconciler.scaling.brokers.backlog import Memory
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Node
 from reconciler.scaling.brokers.look import Findings
-from reconciler.scaling.brokers.patience import Late, Patience, Question
+from reconciler.scaling.brokers.patience import REMEMBERED_SECONDS, Late, Patience, Question
 from reconciler.scaling.group import Group, GroupKey, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
 from reconciler.scaling.running import Told
@@ -65,12 +66,13 @@ class _Source(NamedTuple):
 
 
 class Demand:
-    """Remembers the URLs, and which brokers were late."""
+    """Remembers the URLs, what workers held at each broker, and which brokers were late."""
 
     def __init__(self, cluster: Cluster, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS) -> None:
         self._cluster, self._kept_seconds = cluster, kept_seconds
         self._patience: Patience[_Source] = Patience(timeout_seconds)
         self._urls: dict[tuple[Ref, str] | None, tuple[str, float]] = {}
+        self._memories: dict[Broker, tuple[Memory, float]] = {}  # and when it was asked last
 
     def look(self, crews: Crews, answered: Answered) -> None:
         """Have every broker looked at, and return at once.
@@ -110,7 +112,8 @@ class Demand:
             for crew in sources[source].values():
                 workers[crew.group.queues].update(map(crew.node, crew.pods))
             progress[source] = known = replace(source.broker, url=url)
-            return look.at(known, workers, self._patience.seconds, partial(progress.__setitem__, source))
+            tell_progress = partial(progress.__setitem__, source)
+            return look.at(known, workers, self._patience.seconds, tell_progress, self._memory(known))
 
         def tell(source: _Source, found: Findings | Unreadable | NotAsked | Late) -> None:
             if isinstance(found, Late):
@@ -126,8 +129,10 @@ class Demand:
 
     def _sources(self, crews: Crews) -> Mapping[_Source, Crews]:
         """Return the groups of each broker: one for all whose URL is known, one for each Secret that is to be read."""
-        oldest = time.monotonic() - self._kept_seconds
+        now = time.monotonic()
+        oldest, recent = now - self._kept_seconds, now - REMEMBERED_SECONDS
         self._urls = {secret: read for secret, read in self._urls.copy().items() if read[1] > oldest}
+        self._memories = {known: kept for known, kept in self._memories.copy().items() if kept[1] > recent}
         sources: dict[_Source, dict[GroupKey, Crew]] = defaultdict(dict)
         for key, crew in crews.items():
             secret, settings = _secret(crew), crew.group.settings
@@ -135,6 +140,11 @@ class Demand:
             found = Broker(url, settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
             sources[_Source(found, None if url else secret)][key] = crew
         return sources
+
+    def _memory(self, known: Broker) -> Memory:
+        memory, _ = self._memories.get(known, (Memory(), 0.0))
+        self._memories[known] = (memory, time.monotonic())
+        return memory
 
     def _url(self, secret: Ref, key: str) -> str | Unreadable | NotAsked:
         """Return what a Secret has, or why there is nothing. NotAsked where we may not know it."""

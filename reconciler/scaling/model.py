@@ -211,6 +211,8 @@ class Backlog(NamedTuple):
 
     waiting: int
     unacknowledged: int
+    unread: int = 0
+    """Messages that workers hold of which is not known yet whose they are: no demand, but no reason to take a pod."""
 
     @property
     def demand(self) -> int:
@@ -234,6 +236,7 @@ class Task(NamedTuple):
 
 
 TASKS_RUNNING, CELERY_SILENT, NOT_ASKED = "TasksRunning", "CelerySilent", "CeleryNotAsked"
+MESSAGES_UNREAD = "MessagesUnread"
 """Why pods must stay."""
 
 
@@ -327,7 +330,7 @@ class Decision:
     @property
     def is_held(self) -> bool:
         """Say whether pods stay for the sake of what runs, or might run, in them."""
-        return self.reason in {TASKS_RUNNING, CELERY_SILENT, NOT_ASKED}
+        return self.reason in {TASKS_RUNNING, CELERY_SILENT, NOT_ASKED, MESSAGES_UNREAD}
 
     @property
     def said(self) -> Scaling:
