@@ -61,7 +61,7 @@ def arguments() -> argparse.Namespace:
 def redis(databases: int) -> Iterator[str]:
     program = shutil.which("redis-server") or str(servers.BUNDLED / "redis-server")
     with tempfile.TemporaryDirectory() as folder:
-        server = servers.Redis(program, folder, "--databases", str(databases))
+        server = servers.Redis(program, Path(folder), "--databases", str(databases))
         server.start()
         try:
             yield server.url.removesuffix("/0")

@@ -11,24 +11,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import NamedTuple
 
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Forbidden, NotFound
 from reconciler.model import SECRET, Ref
 from reconciler.scaling.brokers import broker, look
-from reconciler.scaling.brokers.backlog import Memory
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Node
-from reconciler.scaling.brokers.look import Findings
-from reconciler.scaling.brokers.patience import REMEMBERED_SECONDS, Late, Patience, Question
+from reconciler.scaling.brokers.look import Findings, Kept
+from reconciler.scaling.brokers.patience import Late, Patience, Question
 from reconciler.scaling.group import Group, GroupKey, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
 from reconciler.scaling.running import Told
 
 KEPT_SECONDS = 60.0
 """For so long a Secret is kept and not read again, unless the broker could not be."""
+IDLE_SECONDS = 60.0
+"""After so long without a look, the connection to a broker is closed, and what was read there forgotten."""
 
 
 class Crew(NamedTuple):
@@ -66,13 +67,14 @@ class _Source(NamedTuple):
 
 
 class Demand:
-    """Remembers the URLs, what workers held at each broker, and which brokers were late."""
+    """Remembers the URLs, what is kept of each broker, and which brokers were late."""
 
     def __init__(self, cluster: Cluster, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS) -> None:
         self._cluster, self._kept_seconds = cluster, kept_seconds
         self._patience: Patience[_Source] = Patience(timeout_seconds)
         self._urls: dict[tuple[Ref, str] | None, tuple[str, float]] = {}
-        self._memories: dict[Broker, tuple[Memory, float]] = {}  # and when it was asked last
+        self._lock = Lock()
+        self._kept: dict[Broker, tuple[Kept, float]] = {}  # and when it was looked at last
 
     def look(self, crews: Crews, answered: Answered) -> None:
         """Have every broker looked at, and return at once.
@@ -102,6 +104,7 @@ class Demand:
         if nameless := {key: crew for key, crew in crews.items() if crew.group.url is None}:
             answered(_demanded(nameless, NotAsked("the app names no broker, so nobody was asked what runs")))
         sources = self._sources({key: crew for key, crew in crews.items() if key not in nameless})
+        self.close(IDLE_SECONDS)
         progress: dict[_Source, Broker | Findings] = {}
 
         def ask(source: _Source) -> Findings | Unreadable | NotAsked:
@@ -112,8 +115,7 @@ class Demand:
             for crew in sources[source].values():
                 workers[crew.group.queues].update(map(crew.node, crew.pods))
             progress[source] = known = replace(source.broker, url=url)
-            tell_progress = partial(progress.__setitem__, source)
-            return look.at(known, workers, self._patience.seconds, tell_progress, self._memory(known))
+            return look.at(self._keep(known), workers, self._patience.seconds, partial(progress.__setitem__, source))
 
         def tell(source: _Source, found: Findings | Unreadable | NotAsked | Late) -> None:
             if isinstance(found, Late):
@@ -129,10 +131,8 @@ class Demand:
 
     def _sources(self, crews: Crews) -> Mapping[_Source, Crews]:
         """Return the groups of each broker: one for all whose URL is known, one for each Secret that is to be read."""
-        now = time.monotonic()
-        oldest, recent = now - self._kept_seconds, now - REMEMBERED_SECONDS
+        oldest = time.monotonic() - self._kept_seconds
         self._urls = {secret: read for secret, read in self._urls.copy().items() if read[1] > oldest}
-        self._memories = {known: kept for known, kept in self._memories.copy().items() if kept[1] > recent}
         sources: dict[_Source, dict[GroupKey, Crew]] = defaultdict(dict)
         for key, crew in crews.items():
             secret, settings = _secret(crew), crew.group.settings
@@ -141,10 +141,21 @@ class Demand:
             sources[_Source(found, None if url else secret)][key] = crew
         return sources
 
-    def _memory(self, known: Broker) -> Memory:
-        memory, _ = self._memories.get(known, (Memory(), 0.0))
-        self._memories[known] = (memory, time.monotonic())
-        return memory
+    def _keep(self, known: Broker) -> Kept:
+        with self._lock:
+            kept, _ = self._kept.get(known, (Kept(known), 0.0))
+            self._kept[known] = (kept, time.monotonic())
+            return kept
+
+    def close(self, idle_seconds: float = 0.0) -> None:
+        """Close the connections to brokers that were not looked at for so long, in threads of their own."""
+        with self._lock:
+            oldest = time.monotonic() - idle_seconds
+            idle = [kept for kept, looked_at in self._kept.values() if looked_at <= oldest]
+            for kept in idle:
+                del self._kept[kept.broker]
+        for kept in idle:
+            Thread(target=kept.line.close, daemon=True, name=f"closes {kept.broker}").start()
 
     def _url(self, secret: Ref, key: str) -> str | Unreadable | NotAsked:
         """Return what a Secret has, or why there is nothing. NotAsked where we may not know it."""

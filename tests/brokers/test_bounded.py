@@ -12,7 +12,6 @@ from kombu import Connection
 from reconciler.scaling.brokers import look
 from reconciler.scaling.brokers.backlog import LARGEST_READ, MOST_READ, Entry, Memory
 from reconciler.scaling.brokers.broker import Broker
-from reconciler.scaling.demand import Demand
 from reconciler.scaling.model import Backlog
 
 DOCS = Path(__file__).parents[2] / "docs/scaling.md"
@@ -51,18 +50,34 @@ def server(on_redis):
         yield Server(connection.default_channel.client)
 
 
-@pytest.fixture
-def memory():
-    return Memory()
+class Kept(dict):
+    """What is kept of each broker."""
+
+    def __missing__(self, broker):
+        return self.setdefault(broker, look.Kept(broker))
 
 
 @pytest.fixture
-def seen(on_redis, memory):
+def kept():
+    found = Kept()
+    yield found
+    for each in found.values():
+        each.line.close()
+
+
+@pytest.fixture
+def memory(on_redis, kept):
+    """Return what is remembered of the broker as it is without options."""
+    return kept[Broker(on_redis)].memory
+
+
+@pytest.fixture
+def seen(on_redis, kept):
     """Return a function that looks once more, with the same memory, and returns what each queue's group has."""
 
     def once(*queues, **options):
         groups = [frozenset({queue}) for queue in queues or ["celery"]]
-        found = look.at(Broker(on_redis, options), dict.fromkeys(groups, ()), 60, lambda _: None, memory)
+        found = look.at(kept[Broker(on_redis, options)], dict.fromkeys(groups, ()), 60, lambda _: None)
         return [found.backlogs[group] for group in groups]
 
     return once
@@ -161,7 +176,7 @@ def test_what_is_taken_again_under_its_tag_counts_again(server, seen):
     assert seen() == [Backlog(0, 1)]
 
 
-def test_whoever_may_run_these_commands_may_read_it(server, on_redis):
+def test_whoever_may_run_these_commands_may_read_it(server, on_redis, kept):
     """Those that docs/scaling.md names, on the app's own keys."""
     [line] = [line for line in DOCS.read_text().splitlines() if "`HMGET`" in line]
     commands = [f"+{name.lower()}" for name in re.findall("`([A-Z]+)`", line)]
@@ -169,7 +184,7 @@ def test_whoever_may_run_these_commands_may_read_it(server, on_redis):
     server.client.sadd("_kombu.binding.tasks", "mail\x06\x16\x06\x16mail")
     server.hold("1", routing_key="mail", exchange="tasks")
     queues = frozenset({"mail"})
-    found = look.at(Broker(on_redis.replace("//", "//shop:hunter2@")), {queues: ()}, 60, lambda _: None)
+    found = look.at(kept[Broker(on_redis.replace("//", "//shop:hunter2@"))], {queues: ()}, 60, lambda _: None)
     assert found.backlogs == {queues: Backlog(0, 1)}
 
 
@@ -183,7 +198,7 @@ def test_keys_and_priorities_are_the_options_also_of_what_is_remembered(server, 
     assert (counted, commands) == ([Backlog(1, 2)], set())
 
 
-def test_nobody_has_the_memory_of_another_broker(server, on_redis, crew):
+def test_nobody_has_the_memory_of_another_broker(server, on_redis, crew, new_demand):
     """Which are two databases here, and one with two prefixes, where all that is held has the same tag."""
     options = {"broker_transport_options": {"global_keyprefix": "shop:"}}
     other = on_redis.removesuffix("/0") + "/5"
@@ -193,7 +208,7 @@ def test_nobody_has_the_memory_of_another_broker(server, on_redis, crew):
         Server(connection.default_channel.client).hold("1", "2", "3", eta=LATER)
     crews = {"one": crew(on_redis, "celery"), "prefix": crew(on_redis, "celery", **options)}
     crews |= {"database": crew(other, "celery"), "its mail": crew(on_redis, "mail", **options)}
-    demand = Demand(None, 60)
+    demand = new_demand(None, 60)
     expected = {"one": 3, "prefix": 0, "database": 1, "its mail": 3}
     first, _, commands = server.cost(lambda: demand.of(crews))
     assert {key: demanded.backlog.unacknowledged for key, demanded in first.items()} == expected
@@ -202,16 +217,16 @@ def test_nobody_has_the_memory_of_another_broker(server, on_redis, crew):
     assert (second, commands) == (first, set())
 
 
-def test_brokers_that_nobody_asks_any_more_are_forgotten(server, on_redis, crew, monkeypatch):
+def test_brokers_that_nobody_asks_any_more_are_forgotten(server, on_redis, crew, monkeypatch, new_demand):
     def remembered():
         gc.collect()
         return sum(isinstance(each, Memory) and b"mine alone" in each.entries for each in gc.get_objects())
 
     server.hold("mine alone")
-    demand, other = Demand(None, 60), {"other": crew(on_redis.removesuffix("/0") + "/5", "celery")}
+    demand, other = new_demand(None, 60), {"other": crew(on_redis.removesuffix("/0") + "/5", "celery")}
     demand.of({"one": crew(on_redis, "celery")})
     demand.of(other)
     assert remembered() == 1
-    monkeypatch.setattr("reconciler.scaling.demand.REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr("reconciler.scaling.demand.IDLE_SECONDS", 0)
     demand.of(other)
     assert remembered() == 0

@@ -13,11 +13,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from reconciler.scaling.brokers.broker import Broker, unreadable
+from reconciler.scaling.brokers.broker import Broker, channel, unreadable
 from reconciler.scaling.model import Backlog, Unreadable
 
 Queues = frozenset[str]
@@ -80,7 +81,9 @@ def counted(
     """Return what each group has, or why it has no number: one of its queues is somebody else's, or no queue at all."""
     queues = sorted(Queues().union(*groups))
     if broker.is_redis:
-        lengths, held = _on_redis(connection, queues, str(broker.options.get("global_keyprefix", "")), memory)
+        prefix = str(broker.options.get("global_keyprefix", ""))
+        with channel(broker, connection) as its, its.conn_or_acquire() as client:
+            lengths, held = _on_redis(_Redis(its, client, prefix), queues, memory)
     else:
         lengths, held = _on_rabbitmq(connection, queues), Holding({}, 0)
     return {group: _backlog(broker, group, lengths, held) for group in groups}
@@ -94,24 +97,24 @@ def is_absent(error: Exception) -> bool:
 def _on_rabbitmq(connection: Any, queues: Iterable[str]) -> Lengths:
     """Return what is ready in each queue. One that nobody has declared yet is empty."""
     ready = dict[str, list[int | Exception]]()
-    channel = connection.channel()
-    for queue in queues:
-        try:
-            ready[queue] = [channel.queue_declare(queue=queue, passive=True).message_count]
-        except connection.channel_errors as error:  # which has closed the channel
-            ready[queue] = [] if is_absent(error) else [error.with_traceback(None)]
-            channel = connection.channel()
+    with ExitStack() as stack:
+        its = stack.enter_context(connection.channel())
+        for queue in queues:
+            try:
+                ready[queue] = [its.queue_declare(queue=queue, passive=True).message_count]
+            except connection.channel_errors as error:  # which has closed the channel
+                ready[queue] = [] if is_absent(error) else [error.with_traceback(None)]
+                its = stack.enter_context(connection.channel())
     return ready
 
 
-def _on_redis(connection: Any, queues: list[str], prefix: str, memory: Memory) -> tuple[Lengths, Holding]:
+def _on_redis(redis: "_Redis", queues: list[str], memory: Memory) -> tuple[Lengths, Holding]:
     """Return what waits in each queue, and what workers have taken and not acknowledged.
 
     What was taken longer ago than the visibility timeout was taken by a worker that is dead, and another puts it back
     into its queue. That, and messages that wait for their ETA, keep one worker but not more: without any, the one
     would stay where it is, and the others would be back in the queue and start one.
     """
-    redis = _Redis(connection.channel(), prefix)
     lengths, tags, alive = redis.lengths_and_tags(queues)
     return lengths, redis.held(tags, alive, memory)
 
@@ -131,8 +134,8 @@ def _backlog(broker: Broker, group: Queues, lengths: Lengths, held: Holding) -> 
 class _Redis:
     """kombu's keys, as the options of the channel name them."""
 
-    def __init__(self, channel: Any, prefix: str) -> None:
-        self.channel, self.client, self.prefix = channel, channel.client, prefix
+    def __init__(self, channel: Any, client: Any, prefix: str) -> None:
+        self.channel, self.client, self.prefix = channel, client, prefix
         self.client.global_keyprefix = ""  # kombu puts it before the keys of some commands; here all have it already
         self.unacked = prefix + channel.unacked_key
         self.bound = cache(self._bound)

@@ -349,6 +349,7 @@ def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, 
     try:
         shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
         shop.cluster.kubectl("delete", "secret", "shop-broker")
+        reconciler.looks.end()
         reconciler.looks.ticks.demand = Demand(reconciler.client, timeout_seconds=5.0)  # a minute later
         reconciler.run()
         assert reason(shop)[1].endswith(f"{secret} is not there")
