@@ -54,6 +54,7 @@ class Demanded(NamedTuple):
 
 Crews = Mapping[GroupKey, Crew]
 Answered = Callable[[Mapping[GroupKey, Demanded]], None]
+_Question = Callable[[Kept, Crews, float, Callable[[Findings], None]], Findings | Unreadable]
 
 
 class _Source(NamedTuple):
@@ -82,10 +83,17 @@ class Demand:
         `answered` is told each group once: those of a broker as soon as it has answered, or that it did not within the
         time-out. From another thread, one call after the other; from this one only if no thread can be had.
         """
+        self._begin(crews, answered, _looked)
+
+    def glance(self, crews: Crews, answered: Answered) -> None:
+        """Have the same told of what waits alone. Nobody glances at a broker while it is being looked at."""
+        self._begin(crews, answered, _glanced)
+
+    def _begin(self, crews: Crews, answered: Answered, question: _Question) -> None:
         try:
             if any(crew.group.url for crew in crews.values()):
                 broker.prepare()
-            Thread(target=self._look, args=(crews, answered), daemon=True, name="looks at brokers").start()
+            Thread(target=self._look, args=(crews, answered, question), daemon=True, name="looks at brokers").start()
         except Exception as error:  # noqa: BLE001 (kombu does not fit its Redis client, there are no more threads …)
             answered(_demanded(crews, Unreadable(f"broker: {type(error).__name__}")))
 
@@ -100,7 +108,7 @@ class Demand:
             found |= heard.get()
         return found
 
-    def _look(self, crews: Crews, answered: Answered) -> None:
+    def _look(self, crews: Crews, answered: Answered, question: _Question) -> None:
         if nameless := {key: crew for key, crew in crews.items() if crew.group.url is None}:
             answered(_demanded(nameless, NotAsked("the app names no broker, so nobody was asked what runs")))
         sources = self._sources({key: crew for key, crew in crews.items() if key not in nameless})
@@ -111,11 +119,9 @@ class Demand:
             url = self._url(*source.secret) if source.secret else source.broker.url
             if not isinstance(url, str):
                 return url
-            workers: dict[frozenset[str], set[Node]] = defaultdict(set)
-            for crew in sources[source].values():
-                workers[crew.group.queues].update(map(crew.node, crew.pods))
             progress[source] = known = replace(source.broker, url=url)
-            return look.at(self._keep(known), workers, self._patience.seconds, partial(progress.__setitem__, source))
+            tell_progress = partial(progress.__setitem__, source)
+            return question(self._keep(known), sources[source], self._patience.seconds, tell_progress)
 
         def tell(source: _Source, found: Findings | Unreadable | NotAsked | Late) -> None:
             if isinstance(found, Late):
@@ -175,6 +181,19 @@ class Demand:
             return Unreadable(f"{secret} has no key {key}" if url is None else f"{secret} {key} is empty")
         self._urls[secret, key] = (url, time.monotonic())
         return url
+
+
+def _looked(
+    kept: Kept, crews: Crews, seconds: float, tell_progress: Callable[[Findings], None]
+) -> Findings | Unreadable:
+    workers: dict[frozenset[str], set[Node]] = defaultdict(set)
+    for crew in crews.values():
+        workers[crew.group.queues].update(map(crew.node, crew.pods))
+    return look.at(kept, workers, seconds, tell_progress)
+
+
+def _glanced(kept: Kept, crews: Crews, seconds: float, _: Callable[[Findings], None]) -> Findings | Unreadable:
+    return look.glance(kept, {crew.group.queues for crew in crews.values()}, seconds)
 
 
 def _secret(crew: Crew) -> tuple[Ref, str] | None:

@@ -1,13 +1,17 @@
 """The one connection to a broker, look after look: by the broker's own account."""
 
+import gc
 import socket
 import threading
+import tracemalloc
 from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 
 import pytest
 import servers
 from kombu import Connection
 
+from reconciler.scaling.brokers import look
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.line import Line
 from reconciler.scaling.demand import Demanded
@@ -29,6 +33,20 @@ def line():
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def kept():
+    """Return a function: what is kept of a broker, until the end."""
+    made = []
+
+    def keep(url):
+        made.append(look.Kept(Broker(url)))
+        return made[-1]
+
+    yield keep
+    for each in made:
+        each.line.close()
 
 
 @contextmanager
@@ -106,6 +124,55 @@ def test_rabbitmq_sees_one_connection_without_a_channel_over_several_looks(
     [[_, channels]] = seen[0]
     assert channels == "0"
     assert seen == [seen[0]] * 3
+
+
+def test_a_glance_counts_what_waits_and_asks_nothing_else(url, publish, crew, new_demand):
+    publish(url, 3, queue="mail")
+    demand, told = new_demand(None, LONG), SimpleQueue()
+    demand.glance({"mail": crew(url, "mail", pods=["absent"]), "none": crew(url, "celery")}, told.put)
+    assert told.get(timeout=LONG) == {"mail": Demanded(Backlog(3, 0), Silent()), "none": EMPTY}
+
+
+def test_on_redis_a_glance_does_not_look_at_what_workers_hold(on_redis, crew, new_demand):
+    demand, told = new_demand(None, LONG), SimpleQueue()
+    with Connection(on_redis) as connection:
+        client = connection.default_channel.client
+        client.config_resetstat()
+        demand.glance({"mail": crew(on_redis, "mail")}, told.put)
+        assert told.get(timeout=LONG) == {"mail": EMPTY}
+        assert set(client.info("commandstats")) & {"cmdstat_zrevrange", "cmdstat_llen"} == {"cmdstat_llen"}
+
+
+def test_nobody_glances_at_a_broker_while_it_is_looked_at(on_redis, crew, new_demand):
+    """The workers of the look are silent, so that it takes a while."""
+    demand, told = new_demand(None, LONG), SimpleQueue()
+    with redis_clients(on_redis) as (now, ever):
+        demand.of({"mail": crew(on_redis, "celery")})
+        opened = ever()
+        demand.look({"look": crew(on_redis, "celery", pods=["absent"])}, told.put)
+        for number in range(5):
+            demand.glance({number: crew(on_redis, "celery")}, told.put)
+        assert {key for _ in range(6) for key in told.get(timeout=LONG)} == {"look", *range(5)}
+        assert (now(), ever()) == (1, opened)
+
+
+def test_what_was_declared_on_redis_is_not_remembered_for_ever(on_redis, kept, monkeypatch):
+    """By kombu, in 23 kB for a hundred looks. Fewer are its beginnings."""
+    monkeypatch.setattr("reconciler.scaling.brokers.inspection.ANSWER_SECONDS", 0.001)
+    broker = kept(on_redis)
+    workers = {frozenset({"celery", "mail"}): [("celery", "mail@absent")]}
+
+    def remembered():
+        for _ in range(100):
+            assert look.at(broker, workers, LONG, lambda _: None).loads == {}
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        assert remembered() > remembered() - 10_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_redis_that_was_started_anew_is_connected_to_anew(redis, on_redis, crew, new_demand):

@@ -76,9 +76,12 @@ Lengths = Mapping[str, list[int | Exception]]
 
 
 def counted(
-    broker: Broker, connection: Any, groups: Collection[Queues], memory: Memory
+    broker: Broker, connection: Any, groups: Collection[Queues], memory: Memory | None
 ) -> dict[Queues, Backlog | Unreadable]:
-    """Return what each group has, or why it has no number: one of its queues is somebody else's, or no queue at all."""
+    """Return what each group has, or why it has no number: one of its queues is somebody else's, or no queue at all.
+
+    Without a memory only what waits is counted, not what workers hold.
+    """
     queues = sorted(Queues().union(*groups))
     if broker.is_redis:
         prefix = str(broker.options.get("global_keyprefix", ""))
@@ -108,13 +111,15 @@ def _on_rabbitmq(connection: Any, queues: Iterable[str]) -> Lengths:
     return ready
 
 
-def _on_redis(redis: "_Redis", queues: list[str], memory: Memory) -> tuple[Lengths, Holding]:
+def _on_redis(redis: "_Redis", queues: list[str], memory: Memory | None) -> tuple[Lengths, Holding]:
     """Return what waits in each queue, and what workers have taken and not acknowledged.
 
     What was taken longer ago than the visibility timeout was taken by a worker that is dead, and another puts it back
     into its queue. That, and messages that wait for their ETA, keep one worker but not more: without any, the one
     would stay where it is, and the others would be back in the queue and start one.
     """
+    if memory is None:
+        return redis.lengths(queues), Holding({}, 0)
     lengths, tags, alive = redis.lengths_and_tags(queues)
     return lengths, redis.held(tags, alive, memory)
 
@@ -140,6 +145,14 @@ class _Redis:
         self.unacked = prefix + channel.unacked_key
         self.bound = cache(self._bound)
 
+    def lengths(self, queues: list[str]) -> Lengths:
+        """Return the lengths of each queue."""
+        lists = [(queue, key) for queue in queues for key in self._lists(queue)]
+        with self.client.pipeline(transaction=False) as pipe:
+            for _, key in lists:
+                pipe.llen(key)
+            return _by_queue(lists, pipe.execute(raise_on_error=False))
+
     def lengths_and_tags(self, queues: list[str]) -> tuple[Lengths, list[bytes], int]:
         """Return the lengths of each queue, and the tags of what is held, the youngest first: all at one moment.
 
@@ -157,10 +170,7 @@ class _Redis:
         for answer in (tags, alive):
             if isinstance(answer, Exception):
                 raise answer
-        lengths: dict[str, list[int | Exception]] = {queue: [] for queue in queues}
-        for (queue, _), length in zip(lists, found, strict=True):
-            lengths[queue].append(length)
-        return lengths, tags, alive
+        return _by_queue(lists, found), tags, alive
 
     def held(self, tags: list[bytes], alive: int, memory: Memory) -> Holding:
         """Count the messages of these tags, less what was acknowledged in the meantime, and remember them."""
@@ -223,6 +233,13 @@ class _Redis:
     def _bound(self, exchange: str) -> list[tuple[str, str, str]]:
         members = self.client.smembers(self.prefix + self.channel.keyprefix_queue % exchange)
         return [tuple(member.decode().split(self.channel.sep)) for member in members]
+
+
+def _by_queue(lists: Iterable[tuple[str, str]], found: Iterable[int | Exception]) -> Lengths:
+    lengths: dict[str, list[int | Exception]] = {}
+    for (queue, _), length in zip(lists, found, strict=True):
+        lengths.setdefault(queue, []).append(length)
+    return lengths
 
 
 def _portions(sizes: Mapping[bytes, int]) -> Iterator[list[bytes]]:

@@ -36,6 +36,13 @@ def at(kept: Kept, workers: Workers, seconds: float, tell: Callable[[Findings], 
     return kept.line.asked(seconds, partial(_found, kept, workers, tell))
 
 
+def glance(kept: Kept, groups: Collection[Queues], seconds: float) -> Findings | Unreadable:
+    """Return what waits in the queues, and nothing else."""
+    return kept.line.asked(
+        seconds, lambda connection: Findings(backlog.counted(kept.broker, connection, groups, None), {})
+    )
+
+
 def _found(kept: Kept, workers: Workers, tell: Callable[[Findings], None], connection: Any) -> Findings:
     from reconciler.scaling.brokers import inspection  # noqa: PLC0415 (it imports kombu)
 
