@@ -1,18 +1,20 @@
-"""How long it takes to read many brokers when some of them hang. Prints a table.
+"""How long it takes to read many brokers when some of them hang, and one whose workers hold much. Prints a table.
 
 Those that answer are the databases of one real Redis, those that hang take the connection and say nothing.
 """
 
 import argparse
-import resource
 import shutil
 import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 sys.path += [str(Path(__file__).parents[1] / "tests" / folder) for folder in ("brokers", "cluster")]
 
@@ -23,6 +25,10 @@ from reconciler.scaling.group import Group
 from reconciler.scaling.model import Backlog, Unreadable
 
 HELD = 20_000
+SIZES = (1 << 10, 20_000)
+"""Bytes of a message."""
+TAGS = 1.5
+"""MiB: a look that reads less reads tags alone."""
 SCHEMES = ("redis", "rediss", "amqp", "amqps")
 
 
@@ -55,7 +61,7 @@ def arguments() -> argparse.Namespace:
 def redis(databases: int) -> Iterator[str]:
     program = shutil.which("redis-server") or str(servers.BUNDLED / "redis-server")
     with tempfile.TemporaryDirectory() as folder:
-        server = servers.Redis(program, folder, "--databases", str(databases))
+        server = servers.Redis(program, Path(folder), "--databases", str(databases))
         server.start()
         try:
             yield server.url.removesuffix("/0")
@@ -80,28 +86,52 @@ def measure(options: argparse.Namespace, urls: list[str], hanging: int) -> None:
 
 
 def held(address: str, options: argparse.Namespace) -> None:
-    """Measure a broker of which workers have taken many messages."""
-    url = f"{address}/{options.brokers}"
-    fill(url)
-    demand, before = Demand(None, 60), memory()
-    start = time.perf_counter()
-    [demanded] = demand.of({("app", url): crew(url, "namespace")}).values()
-    row(
-        f"{HELD} messages of 1 KiB taken by workers",
-        f"{time.perf_counter() - start:6.2f} s, {memory() - before:.0f} MiB more",
-    )
-    assert demanded.backlog == Backlog(0, HELD), demanded
-
-
-def fill(url: str) -> None:
+    """Measure looks at a broker of which workers have taken many messages, until all are read; then memory likewise."""
     import kombu  # noqa: PLC0415 (what is measured imports it)
 
-    message = f'[{{"body": "{"x" * 1024}", "headers": {{}}}}, "", "celery"]'
+    url = f"{address}/{options.brokers}"
     with kombu.Connection(url) as connection:
         redis = connection.default_channel.client
-        for number in range(HELD):
-            redis.hset("unacked", str(number), message)
-            redis.zadd("unacked_index", {str(number): time.time()})
+        for size in SIZES:
+            redis.flushdb()
+            fill(redis, size)
+            print(f"{HELD} messages of {size} bytes taken by workers")
+            looks = list(cost(redis, url))
+            tracemalloc.start()
+            peaks = [peak for *_, peak in cost(redis, url)]
+            tracemalloc.stop()
+            for number in (0, len(looks) - 1):
+                read, cpu, _ = looks[number]
+                row(
+                    f"look {number + 1} of {len(looks)}",
+                    f"{read:6.1f} MiB read, {cpu:5.2f} s of CPU, {peaks[number]:5.1f} MiB of memory",
+                )
+
+
+def cost(redis: Any, url: str) -> Iterator[tuple[float, float, float]]:
+    """Yield MiB read, seconds of CPU, and MiB that Python has at most beyond what it had before the first look.
+
+    The last look is the first that reads tags alone: all others will be like it.
+    """
+    demand, crews = Demand(None, 60), {("app", url): crew(url, "namespace")}
+    while True:
+        before, cpu = redis.info("stats")["total_net_output_bytes"], time.process_time()
+        tracemalloc.reset_peak()
+        [demanded] = demand.of(crews).values()
+        cpu, peak = time.process_time() - cpu, tracemalloc.get_traced_memory()[1] / 2**20
+        read = (redis.info("stats")["total_net_output_bytes"] - before) / 2**20
+        assert demanded.backlog.unacknowledged + demanded.backlog.unread == HELD, demanded
+        yield read, cpu, peak
+        if read < TAGS:
+            return
+
+
+def fill(redis: Any, size: int) -> None:
+    message = f'[{{"body": "{"x" * size}", "headers": {{}}}}, "", "celery"]'
+    for start in range(0, HELD, 500):
+        tags = [str(uuid4()) for _ in range(start, start + 500)]
+        redis.hset("unacked", mapping=dict.fromkeys(tags, message))
+        redis.zadd("unacked_index", dict.fromkeys(tags, time.time()))
 
 
 def crew(url: str, namespace: str) -> Crew:
@@ -110,10 +140,6 @@ def crew(url: str, namespace: str) -> Crew:
 
 def threads() -> int:
     return sum(thread.name.startswith("asks") for thread in threading.enumerate())
-
-
-def memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def row(name: str, value: str) -> None:

@@ -13,6 +13,7 @@ from reconciler.scaling import behavior, calculator
 from reconciler.scaling.behavior import Move
 from reconciler.scaling.calculator import Failure, Proposal
 from reconciler.scaling.model import (
+    MESSAGES_UNREAD,
     NOT_ASKED,
     TASKS_RUNNING,
     Backlog,
@@ -51,7 +52,7 @@ def _measured(case: Case) -> Decision:
         return _failed(case, found)
     if case.seen.replicas == 0 and found.replicas == 0:
         return _asleep(case, found)
-    return _without_last_pod(case, _normalized(case, found))
+    return _with_unread(case, _without_last_pod(case, _normalized(case, found)))
 
 
 def _begun(policy: Policy, seen: Observation, history: History, now: datetime) -> History:
@@ -137,6 +138,18 @@ def _without_last_pod(case: Case, decision: Decision) -> Decision:
     if case.now - case.history.active_at < timedelta(seconds=policy.cooldown_seconds):
         return _limited(decision, 1, "CooldownActive", f"the last pod goes after there was {message}")
     return replace(decision, replicas=0, reason="QueueEmpty", message=message)
+
+
+def _with_unread(case: Case, decision: Decision) -> Decision:
+    """Keep as many pods as the messages would need if all that are not read yet were this group's; start none."""
+    current, backlog = case.seen.replicas, case.seen.backlog
+    if decision.replicas >= current or not isinstance(backlog, Backlog) or not backlog.unread:
+        return decision
+    needed = -(-(backlog.demand + backlog.unread) // (case.policy.average_length or case.policy.concurrency))
+    if (floor := min(needed, current)) <= decision.replicas:
+        return decision
+    message = f"workers hold {backlog.unread} messages of which is not known yet whose they are"
+    return _limited(decision, floor, MESSAGES_UNREAD, message)
 
 
 def _with_busy_pods(case: Case, decision: Decision) -> Decision:

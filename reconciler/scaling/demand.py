@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import NamedTuple
 
 from reconciler.cluster.client import Cluster
@@ -20,7 +20,7 @@ from reconciler.model import SECRET, Ref
 from reconciler.scaling.brokers import broker, look
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Node
-from reconciler.scaling.brokers.look import Findings
+from reconciler.scaling.brokers.look import Findings, Kept
 from reconciler.scaling.brokers.patience import Late, Patience, Question
 from reconciler.scaling.group import Group, GroupKey, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
@@ -29,6 +29,8 @@ from reconciler.scaling.running import Told
 
 KEPT_SECONDS = 60.0
 """For so long a Secret is kept and not read again, unless the broker could not be."""
+IDLE_SECONDS = 60.0
+"""After so long without a look, the connection to a broker is closed, and what was read there forgotten."""
 
 
 class Crew(NamedTuple):
@@ -55,6 +57,7 @@ class Demanded(NamedTuple):
 
 Crews = Mapping[GroupKey, Crew]
 Answered = Callable[[Mapping[GroupKey, Demanded]], None]
+_Question = Callable[[Kept, Crews, float, Callable[[Findings], None]], Findings | Unreadable]
 
 
 class _Source(NamedTuple):
@@ -68,12 +71,14 @@ class _Source(NamedTuple):
 
 
 class Demand:
-    """Remembers the URLs, and which brokers were late."""
+    """Remembers the URLs, what is kept of each broker, and which brokers were late."""
 
     def __init__(self, cluster: Cluster, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS) -> None:
         self._cluster, self._kept_seconds = cluster, kept_seconds
         self._patience: Patience[_Source] = Patience(timeout_seconds)
         self._urls: dict[tuple[Ref, str] | None, tuple[str, float]] = {}
+        self._lock = Lock()
+        self._kept: dict[Broker, tuple[Kept, float]] = {}  # and when it was looked at last
 
     def look(self, crews: Crews, answered: Answered) -> None:
         """Have every broker looked at, and return at once.
@@ -81,10 +86,17 @@ class Demand:
         `answered` is told each group once: those of a broker as soon as it has answered, or that it did not within the
         time-out. From another thread, one call after the other; from this one only if no thread can be had.
         """
+        self._begin(crews, answered, _looked)
+
+    def glance(self, crews: Crews, answered: Answered) -> None:
+        """Have the same told of what waits alone. Nobody glances at a broker while it is being looked at."""
+        self._begin(crews, answered, _glanced)
+
+    def _begin(self, crews: Crews, answered: Answered, question: _Question) -> None:
         try:
             if any(crew.group.url for crew in crews.values()):
                 broker.prepare()
-            Thread(target=self._look, args=(crews, answered), daemon=True, name="looks at brokers").start()
+            Thread(target=self._look, args=(crews, answered, question), daemon=True, name="looks at brokers").start()
         except Exception as error:  # noqa: BLE001 (kombu does not fit its Redis client, there are no more threads …)
             answered(_demanded(crews, Unreadable(f"broker: {type(error).__name__}")))
 
@@ -99,21 +111,20 @@ class Demand:
             found |= heard.get()
         return found
 
-    def _look(self, crews: Crews, answered: Answered) -> None:
+    def _look(self, crews: Crews, answered: Answered, question: _Question) -> None:
         if nameless := {key: crew for key, crew in crews.items() if crew.group.url is None}:
             answered(_demanded(nameless, NotAsked("the app names no broker, so nobody was asked what runs")))
         sources = self._sources({key: crew for key, crew in crews.items() if key not in nameless})
+        self.close(IDLE_SECONDS)
         progress: dict[_Source, Broker | Findings] = {}
 
         def ask(source: _Source) -> Findings | Unreadable | NotAsked:
             url = self._url(*source.secret) if source.secret else source.broker.url
             if not isinstance(url, str):
                 return url
-            workers: dict[frozenset[str], set[Node]] = defaultdict(set)
-            for crew in sources[source].values():
-                workers[crew.group.queues].update(map(crew.node, crew.pods))
             progress[source] = known = replace(source.broker, url=url)
-            return look.at(known, workers, self._patience.seconds, partial(progress.__setitem__, source))
+            tell_progress = partial(progress.__setitem__, source)
+            return question(self._keep(known), sources[source], self._patience.seconds, tell_progress)
 
         def tell(source: _Source, found: Findings | Unreadable | NotAsked | Late) -> None:
             if isinstance(found, Late):
@@ -139,6 +150,22 @@ class Demand:
             sources[_Source(found, None if url else secret)][key] = crew
         return sources
 
+    def _keep(self, known: Broker) -> Kept:
+        with self._lock:
+            kept, _ = self._kept.get(known, (Kept(known), 0.0))
+            self._kept[known] = (kept, time.monotonic())
+            return kept
+
+    def close(self, idle_seconds: float = 0.0) -> None:
+        """Close the connections to brokers that were not looked at for so long, in threads of their own."""
+        with self._lock:
+            oldest = time.monotonic() - idle_seconds
+            idle = [kept for kept, looked_at in self._kept.values() if looked_at <= oldest]
+            for kept in idle:
+                del self._kept[kept.broker]
+        for kept in idle:
+            Thread(target=kept.line.close, daemon=True, name=f"closes {kept.broker}").start()
+
     def _url(self, secret: Ref, key: str) -> str | Unreadable | NotAsked:
         """Return what a Secret has, or why there is nothing. NotAsked where we may not know it."""
         try:
@@ -157,6 +184,19 @@ class Demand:
             return Unreadable(f"{secret} has no key {key}" if url is None else f"{secret} {key} is empty")
         self._urls[secret, key] = (url, time.monotonic())
         return url
+
+
+def _looked(
+    kept: Kept, crews: Crews, seconds: float, tell_progress: Callable[[Findings], None]
+) -> Findings | Unreadable:
+    workers: dict[frozenset[str], set[Node]] = defaultdict(set)
+    for crew in crews.values():
+        workers[crew.group.queues].update(map(crew.node, crew.pods))
+    return look.at(kept, workers, seconds, tell_progress)
+
+
+def _glanced(kept: Kept, crews: Crews, seconds: float, _: Callable[[Findings], None]) -> Findings | Unreadable:
+    return look.glance(kept, {crew.group.queues for crew in crews.values()}, seconds)
 
 
 def _secret(crew: Crew) -> tuple[Ref, str] | None:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from reconciler.cluster.client import MERGE_PATCH, Cluster
 from reconciler.cluster.errors import ClusterError, Conflict, NotFound
@@ -64,6 +64,12 @@ class Remembered:
         """Return what is remembered; without it nothing is scaled in for as long as its window is."""
         decision = self.decisions.get(group.name)
         return decision.history if decision else History()
+
+    def beside(self, before: Self) -> Self:
+        """Return this with what was decided of the other groups at the last tick."""
+        decisions, experience = {**before.decisions, **self.decisions}, {**before.experience, **self.experience}
+        paces = {**before.paces, **self.paces}
+        return replace(self, tick=before.tick, decisions=decisions, experience=experience, paces=paces)
 
     @property
     def said(self) -> dict[str, Scaling]:

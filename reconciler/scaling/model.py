@@ -219,6 +219,8 @@ class Backlog(NamedTuple):
 
     waiting: int
     unacknowledged: int
+    unread: int = 0
+    """Messages that workers hold of which is not known yet whose they are: no demand, but no reason to take a pod."""
 
     @property
     def demand(self) -> int:
@@ -241,7 +243,8 @@ class Task(NamedTuple):
     is_acknowledged: bool
 
 
-TASKS_RUNNING, CELERY_SILENT, NOT_ASKED = "TasksRunning", "CelerySilent", "CeleryNotAsked"
+TASKS_RUNNING, MESSAGES_UNREAD = "TasksRunning", "MessagesUnread"
+CELERY_SILENT, NOT_ASKED = "CelerySilent", "CeleryNotAsked"
 """Why pods must stay."""
 
 
@@ -337,7 +340,7 @@ class Decision:
     @property
     def is_held(self) -> bool:
         """Say whether pods stay for the sake of what runs, or might run, in them."""
-        return self.reason in {TASKS_RUNNING, CELERY_SILENT, NOT_ASKED}
+        return self.reason in {TASKS_RUNNING, CELERY_SILENT, NOT_ASKED, MESSAGES_UNREAD}
 
     @property
     def said(self) -> Scaling:

@@ -17,7 +17,7 @@ from reconciler.model import POD_METRICS, Ref
 from reconciler.scaling import usage
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
-from reconciler.scaling.model import RESOURCES, Sample, Usage
+from reconciler.scaling.model import RESOURCES, Backlog, Sample, Usage
 from reconciler.scaling.rivals import Autoscaler
 from reconciler.scaling.usage import Seen
 
@@ -46,6 +46,16 @@ class Sight:
     """Who was asked about."""
     demanded: dict[GroupKey, Demanded] = field(default_factory=dict)
     """What was told of them, as brokers answer."""
+    only: frozenset[GroupKey] | None = None
+    """At a glance between two ticks: the groups for which a message was seen. By it they leave zero, and no others."""
+
+    def waits(self, key: GroupKey) -> bool:
+        """Say whether a message was seen for a group."""
+        return key in self.demanded and isinstance(found := self.demanded[key].backlog, Backlog) and found.demand > 0
+
+    def is_about(self, key: GroupKey, deployment: Live) -> bool:
+        """Say whether a group is decided by it."""
+        return self.only is None or (key in self.only and deployment.replicas == 0)
 
     def knows(self, keys: Iterable[GroupKey]) -> bool:
         """Say whether all has been told that was asked about these groups, and they were asked about."""

@@ -86,6 +86,10 @@ class Looks:
             self.cache.apps.refresh(consistently=True)
         self.add_all()
 
+    def end(self) -> None:
+        """End a term: from now on another is connected to the brokers."""
+        self.ticks.demand.close()
+
     def look(self, app: App, holds: Callable[[], bool]) -> AppResult | None:
         """Look at one app, and write only while it holds; None if nothing came of it."""
         began = time.monotonic()

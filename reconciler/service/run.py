@@ -100,6 +100,7 @@ def _serve(looks: Looks, holds: Callable[[], bool], bell: Bell, condition: Healt
         while holds() and (app := looks.queue.take()):
             _look(looks, app, holds)
         bell.wait(min(looks.queue.pause_seconds, 1.0))
+    looks.end()
 
 
 def _look(looks: Looks, ref: Ref, holds: Callable[[], bool]) -> None:

@@ -17,6 +17,7 @@ from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import Group, GroupKey
 from reconciler.scaling.rivals import Autoscaler, autoscaler
 from reconciler.scaling.sight import Measured, Sight
+from reconciler.service.glances import FIRST, Glances
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +39,18 @@ class Ticks:
         self._follows = False
         self._cluster, self._cache, self.demand, self._namespace = cluster, cache, demand, namespace
         self._sights: dict[str, Sight] = {}
+        self.glances = Glances(cache)
         self._number = 0
         self._next = 0.0
         self._first: set[Ref] = set()
         self._thread = threading.Thread()
 
     def of(self, app: App) -> Sight | None:
-        """Return what was seen for an app at its last tick, if that was not long ago."""
+        """Return what was seen for an app at a glance, once, else at its last tick, if that was not long ago."""
         found = self._sights.get(app.uid)
+        if woken := frozenset(key for key in self.glances.take(app) if not (found and found.waits(key))):
+            self.wake(app.ref)  # for what was seen at the tick
+            return Sight(0, self.pods, self.autoscalers, Measured({}), demanded=dict.fromkeys(woken, FIRST), only=woken)
         return None if found is None or time.monotonic() - found.began > OLDEST_SECONDS else found
 
     def soon(self, app: App) -> None:
@@ -55,12 +60,15 @@ class Ticks:
     def forget_all(self) -> None:
         """Begin anew: what was seen before another decided is of no use."""
         self._sights = {}
+        self.glances.forget_all()
 
     def forget(self, app: App) -> None:
         self._sights.pop(app.uid, None)
+        self.glances.forget(app)
 
     def turn(self) -> None:
-        """Tick if it is time, beside what else there is to do; one tick at a time."""
+        """Tick and glance if it is time, beside what else there is to do; one tick at a time."""
+        self.glances.turn(self.demand.glance, self.wake)
         if self._thread.is_alive():
             return
         if apps := self._due():
@@ -105,7 +113,9 @@ class Ticks:
         seen = Sight(self._number, self.pods, self.autoscalers, measured)
         for app, found in scaled.items():
             lives = (live for live in self._cache.of(app).values() if plan.belongs(app, live))
-            seen.crews.update(groups.crews(groups.targets(app, found, lives), seen))
+            targets = list(groups.targets(app, found, lives))
+            seen.crews.update(groups.crews(targets, seen))
+            self.glances.follow(app, targets)
             self._sights[app.uid] = seen
         return seen
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import subprocess
+import threading
 
 import debian
 import pytest
@@ -14,7 +15,7 @@ from servers import HERE, Certificate, Held, missing, redis, redis_program, unti
 
 from reconciler.scaling.brokers import look
 from reconciler.scaling.brokers.broker import Broker
-from reconciler.scaling.demand import Crew
+from reconciler.scaling.demand import Crew, Demand
 from reconciler.scaling.group import Group
 from reconciler.scaling.model import Unreadable
 
@@ -105,7 +106,30 @@ def url(request):
 @pytest.fixture
 def seen():
     """Return a function that looks at a broker: for groups that are scaled by these queues, and their workers."""
-    return lambda broker, workers: look.at(broker, workers, 10, lambda _: None)
+
+    def once(broker, workers):
+        kept = look.Kept(broker)
+        try:
+            return look.at(kept, workers, 10, lambda _: None)
+        finally:
+            kept.line.close()
+
+    return once
+
+
+@pytest.fixture
+def new_demand():
+    """Return a function that makes a Demand whose connections are closed in the end."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Demand(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for demand in made:
+        demand.close()
+    until(lambda: not any(thread.name.startswith("closes") for thread in threading.enumerate()), "the end of all")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from servers import Held
 from reconciler.scaling.brokers import inspection
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Load
-from reconciler.scaling.demand import Demand, Demanded
+from reconciler.scaling.demand import Demanded
 from reconciler.scaling.model import Unreadable
 from reconciler.scaling.pace import Counters
 
@@ -69,7 +69,7 @@ def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, seen, unti
         )
 
 
-def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, until):
+def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, until, new_demand):
     """They have other options, as two apps may."""
     for pod in ("one", "two"):
         worker(on_redis, node=f"mail@{pod}")
@@ -77,7 +77,8 @@ def test_two_who_ask_on_one_redis_get_their_own_answers(on_redis, worker, crew, 
         pod: crew(on_redis, pods=[pod], broker_transport_options={"visibility_timeout": seconds})
         for pod, seconds in (("one", 3600), ("two", 7200))
     }
-    demand, expected = Demand(None, timeout_seconds=10), {pod: Demanded(None, {pod: ()}, {pod: IDLE}) for pod in crews}
+    expected = {pod: Demanded(None, {pod: ()}, {pod: IDLE}) for pod in crews}
+    demand = new_demand(None, timeout_seconds=10)
     until(lambda: demand.of(crews) == expected, "both workers")
     assert [demand.of(crews) for _ in range(10)] == [expected] * 10
 

@@ -13,7 +13,6 @@ from kombu import Connection
 
 from reconciler.scaling.brokers.backlog import is_absent
 from reconciler.scaling.brokers.broker import Broker
-from reconciler.scaling.demand import Demand
 from reconciler.scaling.model import Backlog, Unreadable
 
 PATIENT = 3
@@ -135,7 +134,7 @@ LOCKED = "Queue.declare: (405) RESOURCE_LOCKED - cannot obtain exclusive access 
 GROUPS = {"a": ["a"], "z": ["z"], "both": ["a", "z"], "mail": ["mail"], "all": ["a", "mail", "z"]}
 
 
-def only_mail_is_unreadable(crew, url, words):
+def only_mail_is_unreadable(backlogs, crew, url, words):
     """Say whether groups that have nothing to do with the queue mail are counted, and the others are told why not."""
     found = backlogs({key: crew(url, *queues) for key, queues in GROUPS.items()})
     message = f"{Broker(url)}: queue mail: {words}"
@@ -144,20 +143,20 @@ def only_mail_is_unreadable(crew, url, words):
     return found == {"a": Backlog(1, 0), "z": Backlog(2, 0), "both": Backlog(3, 0)}
 
 
-def test_a_key_that_is_no_list_costs_its_own_groups_only(on_redis, publish, crew):
+def test_a_key_that_is_no_list_costs_its_own_groups_only(on_redis, publish, crew, backlogs):
     publish(on_redis, 1, queue="a")
     publish(on_redis, 2, queue="z")
     with Connection(on_redis) as connection:
         connection.default_channel.client.set("mail", "mine")
-        assert only_mail_is_unreadable(crew, on_redis, WRONGTYPE)
+        assert only_mail_is_unreadable(backlogs, crew, on_redis, WRONGTYPE)
 
 
-def test_a_queue_of_another_connection_costs_its_own_groups_only(on_rabbitmq, publish, crew):
+def test_a_queue_of_another_connection_costs_its_own_groups_only(on_rabbitmq, publish, crew, backlogs):
     publish(on_rabbitmq, 1, queue="a")
     publish(on_rabbitmq, 2, queue="z")
     with Connection(on_rabbitmq) as connection:
         connection.channel().queue_declare("mail", exclusive=True)
-        assert only_mail_is_unreadable(crew, on_rabbitmq, LOCKED)
+        assert only_mail_is_unreadable(backlogs, crew, on_rabbitmq, LOCKED)
 
 
 def test_an_index_that_is_not_kombu_s(on_redis, read):
@@ -227,7 +226,7 @@ def test_with_a_password_of_two_letters_nothing_is_quoted(read):
 
 
 @pytest.fixture
-def read(crew):
+def read(crew, backlogs):
     """Return a function that reads the backlog of one group, as the reconciler does."""
 
     def read(url, options=None, tls=None):
@@ -239,8 +238,11 @@ def read(crew):
     return read
 
 
-def backlogs(crews):
-    return {key: demanded.backlog for key, demanded in Demand(None, timeout_seconds=PATIENT).of(crews).items()}
+@pytest.fixture
+def backlogs(new_demand):
+    """Return a function that reads the backlogs of several groups."""
+    demand = new_demand(None, timeout_seconds=PATIENT)
+    return lambda crews: {key: demanded.backlog for key, demanded in demand.of(crews).items()}
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,11 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cached_property, partial
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from reconciler.scaling.model import Unreadable
-
-Answer = TypeVar("Answer")
 
 SENTINEL = "sentinel"
 REDIS = frozenset({"redis", "rediss", SENTINEL})
@@ -78,38 +76,80 @@ def prepare() -> None:
     import kombu.transport.redis  # noqa: PLC0415, F401
 
 
-def asked(broker: Broker, seconds: float, question: Callable[[Any], Answer]) -> Answer | Unreadable:
-    """Return what the question finds out over a connection of its own, or why nothing was."""
-    if broker.refusal:
-        return Unreadable(f"{broker}: {broker.refusal}")
-    try:
-        with _connected(broker, seconds) as connection:
-            return question(connection)
-    except Exception as error:  # noqa: BLE001 (what kombu and three clients raise is written nowhere, and must not spread)
-        return unreadable(broker, error)
-
-
 def unreadable(broker: Broker, error: Exception, subject: str = "") -> Unreadable:
     """Return the error in words without a secret."""
     return Unreadable(f"{broker}: {subject}{_words(error, _secrets(broker))}")
 
 
-@contextmanager
-def _connected(broker: Broker, seconds: float) -> Iterator[Any]:
+def connected(broker: Broker, seconds: float) -> Any:
+    """Return an open connection. Raises whatever kombu and its clients do."""
     connection = _connection(broker, seconds)
-
-    def close(*_: Any) -> None:
-        transport = connection.transport
-        connection.close()
-        if broker.is_redis:  # a channel that could not be opened keeps kombu's epoll until the next garbage collection
-            transport.cycle.poller.close()
-
     try:
         alternates = 1 if broker.parts[0].scheme == SENTINEL else len(broker.parts)
-        connection.ensure_connection(close, max_retries=alternates - 1, interval_start=0, interval_step=0)
-        yield connection
-    finally:
-        close()
+        closed = partial(_closed, broker, connection)
+        connection.ensure_connection(closed, max_retries=alternates - 1, interval_start=0, interval_step=0)
+        if broker.is_redis:  # kombu has tried it on one that only a consumer uses
+            connection.default_channel.client.connection_pool.disconnect()
+    except BaseException:
+        close(broker, connection)
+        raise
+    return connection
+
+
+def answers(broker: Broker, connection: Any, seconds: float) -> bool:
+    """Say whether a connection that was left alone still leads to the broker: somebody on the way may have cut it."""
+    try:
+        if not connection.connected:
+            return False
+        if not broker.is_redis:
+            with connection.connection.transport.having_timeout(seconds), connection.channel():
+                return True
+        pool = connection.default_channel.pool
+        link = pool.get_connection()
+        try:
+            link.send_command("PING")
+            return bool(link.can_read(seconds) and link.read_response())
+        finally:
+            pool.release(link)
+    except Exception:  # noqa: BLE001 (of whatever kind: another takes its place)
+        return False
+
+
+@contextmanager
+def channel(broker: Broker, connection: Any) -> Iterator[Any]:
+    """Yield a channel: on RabbitMQ one that is closed in the end, on Redis the connection's own, for it is the one."""
+    if broker.is_redis:
+        yield connection.default_channel
+    else:
+        with connection.channel() as found:
+            yield found
+
+
+def forget(broker: Broker, connection: Any) -> None:
+    """Forget what was declared: kombu remembers it as long as the connection, and by the next look it may be gone."""
+    connection.declared_entities.clear()
+    if broker.is_redis:
+        connection.transport.state.clear()
+
+
+def close(broker: Broker, connection: Any) -> None:
+    """Close a connection, and what a failure to open it has left."""
+    transport = connection.transport
+    connection.close()
+    if broker.is_redis:  # a channel that could not be opened keeps kombu's epoll until the next garbage collection
+        transport.cycle.poller.close()
+
+
+def abandon(broker: Broker, connection: Any) -> None:
+    """Close a connection without a word: nobody may hear it."""
+    if broker.is_redis:
+        close(broker, connection)
+    else:
+        connection.collect()
+
+
+def _closed(broker: Broker, connection: Any, *_: Any) -> None:
+    close(broker, connection)
 
 
 def _connection(broker: Broker, seconds: float) -> Any:

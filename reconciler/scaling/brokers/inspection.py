@@ -6,28 +6,35 @@ Nothing of it is left on the broker: the queue for the answers is deleted; where
 import os
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 from uuid import uuid4
 from zlib import crc32
 
 from kombu import Consumer, Exchange, Producer, Queue
+from kombu.exceptions import ContentDisallowed, DecodeError
 
-from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.broker import Broker, channel
 from reconciler.scaling.brokers.load import Load, Node
 from reconciler.scaling.model import Task
 from reconciler.scaling.pace import Counters
 
 ANSWER_SECONDS = 1.5
 """A worker answers at once, unless it is the solo pool's and busy. Nobody is waited for longer than that."""
+PAUSE_SECONDS = 0.02
+"""Between two glances at Redis for an answer."""
 
 _ACTIVE, _RESERVED, _STATS = "active", "reserved", "stats"
 _NAME = 200
 """Characters of a name, or an id, that are kept."""
 _NAMES: dict[str, object] = {}
+
+Hear = Callable[[Any, Any], None]
+"""Told the body of a message, and the message."""
 
 
 class _Told(NamedTuple):
@@ -61,7 +68,7 @@ def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node
     taken, save what waits for its ETA: there may be any number of those, and they would come with all their arguments.
     """
     commands = [_STATS, _ACTIVE] if broker.is_redis else [_STATS, _ACTIVE, _RESERVED]
-    channel, told = connection.channel(), {node: _Told({}, {}) for node in asked}
+    told = {node: _Told({}, {}) for node in asked}
     exchanges = sorted({exchange for exchange, _ in asked})
     tickets = {str(uuid4()): (exchange, command) for exchange in exchanges for command in commands}
 
@@ -73,12 +80,19 @@ def loads(broker: Broker, connection: Any, asked: Collection[Node]) -> dict[Node
 
     with ExitStack() as stack:
         name = _name(broker, stack)
-        queues = {exchange: stack.enter_context(_answers(channel, exchange, name)) for exchange in exchanges}
-        stack.enter_context(_hearing(channel, list(queues.values()), hear))
+        its = stack.enter_context(channel(broker, connection))
+        queues = {exchange: stack.enter_context(_answers(its, exchange, name)) for exchange in exchanges}
+        if not broker.is_redis:
+            stack.enter_context(_hearing(its, list(queues.values()), hear))
         for ticket, (exchange, command) in tickets.items():
             nodes = [node for each, node in asked if each == exchange]
             _ask(queues[exchange], exchange, {"method": command, "destination": nodes, "ticket": ticket})
-        _listen(connection, lambda: all(set(commands) <= found.answered for found in told.values()))
+        next_ = partial(_next_on_redis, list(queues.values()), hear) if broker.is_redis else partial(_next, connection)
+        end = time.monotonic() + ANSWER_SECONDS
+        while not all(set(commands) <= found.answered for found in told.values()):
+            if (left := end - time.monotonic()) <= 0:
+                break
+            next_(left)
     needed = set(commands) - {_STATS}
     return {node: found.load for node, found in told.items() if needed <= found.answered}
 
@@ -114,11 +128,23 @@ def _counters(stats: Mapping[str, Any], running: int) -> Counters | None:
         return None
 
 
-def _listen(connection: Any, enough: Callable[[], bool]) -> None:
-    end = time.monotonic() + ANSWER_SECONDS
-    while not enough() and (left := end - time.monotonic()) > 0:
-        with suppress(TimeoutError):
-            connection.drain_events(timeout=left)
+def _next(connection: Any, seconds: float) -> None:
+    """Hear the next answer."""
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=seconds)
+
+
+def _next_on_redis(queues: Iterable[Any], hear: Hear, seconds: float) -> None:
+    """Hear the next answers, or wait a moment for them.
+
+    kombu would wait for it on a second connection, and there longer than it is told to.
+    """
+    heard = [message for queue in queues if (message := queue.get(no_ack=True, accept=["json"]))]
+    for message in heard:
+        with suppress(ContentDisallowed, DecodeError):
+            hear(message.payload, message)
+    if not heard:
+        time.sleep(min(PAUSE_SECONDS, seconds))
 
 
 @contextmanager
@@ -133,7 +159,7 @@ def _answers(channel: Any, exchange: str, name: str) -> Iterator[Any]:
         queue.delete()
 
 
-def _hearing(channel: Any, queues: list[Any], hear: Any) -> Any:
+def _hearing(channel: Any, queues: list[Any], hear: Hear) -> Any:
     # Workers that are set to answer in pickle are not understood, and so are silent.
     return Consumer(channel, queues, callbacks=[hear], on_decode_error=lambda *_: None, accept=["json"], no_ack=True)
 

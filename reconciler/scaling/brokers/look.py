@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from reconciler.scaling.brokers import backlog, broker
-from reconciler.scaling.brokers.backlog import Queues
+from reconciler.scaling.brokers.backlog import Memory, Queues
 from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.line import Line
 from reconciler.scaling.brokers.load import Load, Node
 from reconciler.scaling.model import Backlog, Unreadable
 
@@ -20,23 +21,38 @@ class Findings(NamedTuple):
     """Of the workers that answered."""
 
 
-def at(where: Broker, workers: Workers, seconds: float, tell: Callable[[Findings], None]) -> Findings | Unreadable:
+class Kept:
+    """What is kept of a broker from one look to the next."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker, self.line, self.memory = broker, Line(broker), Memory()
+
+
+def at(kept: Kept, workers: Workers, seconds: float, tell: Callable[[Findings], None]) -> Findings | Unreadable:
     """Return what waits in the queues and what the workers have in hand; the first is told as soon as it is known.
 
     Workers are not asked if what waits for them is not known: nothing would follow from their answer.
     """
-    return broker.asked(where, seconds, partial(_found, where, workers, tell))
+    return kept.line.asked(seconds, partial(_found, kept, workers, tell))
 
 
-def _found(where: Broker, workers: Workers, tell: Callable[[Findings], None], connection: Any) -> Findings:
+def glance(kept: Kept, groups: Collection[Queues], seconds: float) -> Findings | Unreadable:
+    """Return what waits in the queues, and nothing else."""
+    return kept.line.asked(
+        seconds, lambda connection: Findings(backlog.counted(kept.broker, connection, groups, None), {})
+    )
+
+
+def _found(kept: Kept, workers: Workers, tell: Callable[[Findings], None], connection: Any) -> Findings:
     from reconciler.scaling.brokers import inspection  # noqa: PLC0415 (it imports kombu)
 
     groups = [queues for queues in workers if queues]
-    backlogs = backlog.counted(where, connection, groups) if groups else {}
+    backlogs = backlog.counted(kept.broker, connection, groups, kept.memory) if groups else {}
     tell(Findings(backlogs, {}))
     crews = (crew for queues, crew in workers.items() if not isinstance(backlogs.get(queues), Unreadable))
     nodes = {node for crew in crews for node in crew}
     try:
-        return Findings(backlogs, inspection.loads(where, connection, nodes) if nodes else {})
+        return Findings(backlogs, inspection.loads(kept.broker, connection, nodes) if nodes else {})
     except Exception:  # noqa: BLE001 (a user who may read queues may not be allowed to make one: workers are silent then)
+        broker.close(kept.broker, connection)  # with whatever the question has left on it
         return Findings(backlogs, {})

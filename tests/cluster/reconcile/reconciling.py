@@ -136,7 +136,7 @@ class Reconciler:
             dry_run=False,
             lease_name="",
         )
-        self.restart()
+        self._begin()
 
     def run(self, **options: Any) -> Pass:
         """Look at every app of the test's namespace, after everything was read. Raises Halted if it may not write."""
@@ -168,9 +168,8 @@ class Reconciler:
 
     def restart(self) -> None:
         """Forget everything, as a new process."""
-        self.looks = Looks(self.client, self.settings, Metrics(), lambda: None)
-        self.looks.now = self._now
-        self.writes_left = None
+        self.looks.end()
+        self._begin()
 
     def survives(self, writes: int) -> bool:
         """Kill it after so many writes, and start it anew; say whether it came to its end before."""
@@ -190,6 +189,11 @@ class Reconciler:
         return Counter(
             {verb: number for verb, number in self.requests.items() if verb not in ("list", "get", "dry-run")}
         )
+
+    def _begin(self) -> None:
+        self.looks = Looks(self.client, self.settings, Metrics(), lambda: None)
+        self.looks.now = self._now
+        self.writes_left = None
 
     def _now(self) -> Moment:
         wall, steady = looks.now()
@@ -244,7 +248,9 @@ def granted(installed: Cluster, folder: Path) -> client.Access:
 
 @pytest.fixture
 def reconciler(cluster, access):
-    return Reconciler(cluster, access)
+    found = Reconciler(cluster, access)
+    yield found
+    found.looks.end()
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,48 @@ def test_as_many_pods_as_the_messages_need(take, reconciler, publish):
     assert reason(shop)[0] == "ValidMetricFound"
 
 
+@pytest.fixture
+def asleep(shop, broker, reconciler):
+    """Return the shop with a group at zero, and one that has a pod, after a tick."""
+    scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}, "behavior": AT_ONCE}
+    zero = {"name": "worker", "scaling": {**scaling, "minReplicas": 0, "cooldownSeconds": 60}}
+    other = {"name": "other", "queues": ["other"], "scaling": scaling}
+    shop.take(broker={"url": broker.url}, workers=[zero, other])
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == 2)
+    shop.patch(WORKER, {"spec": {"replicas": 0}})
+    shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == 1)
+    assert replicas(shop) == 0
+    return shop
+
+
+@pytest.fixture
+def between_ticks(reconciler, monkeypatch):
+    """Return a function: what the loop does from one tick to the next, which never comes."""
+    monkeypatch.setattr(reconciler.looks.ticks, "_next", float("inf"))
+    looks = reconciler.looks
+
+    def turn():
+        looks.ticks.turn()
+        while ref := looks.queue.take():
+            looks.look(looks.cache.apps.get(ref), lambda: True)
+            looks.queue.done(ref)
+        return True
+
+    return turn
+
+
+def test_the_first_message_does_not_wait_for_the_tick(asleep, publish, between_ticks):
+    """Nor does it bring more than one pod, or have anything else decided."""
+    publish(20)
+    publish(20, queue="other")
+    asleep.cluster.wait_until(lambda: between_ticks() and replicas(asleep) == 1)
+    assert reason(asleep)[0] == "ValidMetricFound"
+    for _ in range(5):
+        assert between_ticks()
+    assert replicas(asleep) == 1
+    assert asleep.get("Deployment shop-other")["spec"]["replicas"] == 1
+
+
 def test_from_zero_on_the_first_message_and_back_after_the_cooldown(take, reconciler, publish, work):
     shop = take(minReplicas=0, cooldownSeconds=60)
     shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == 1)
@@ -349,6 +391,7 @@ def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, 
     try:
         shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
         shop.cluster.kubectl("delete", "secret", "shop-broker")
+        reconciler.looks.end()
         reconciler.looks.ticks.demand = Demand(reconciler.client, timeout_seconds=5.0)  # a minute later
         reconciler.run()
         assert reason(shop)[1].endswith(f"{secret} is not there")

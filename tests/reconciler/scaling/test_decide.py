@@ -246,6 +246,8 @@ ZERO = {
     "or is not acknowledged": (
         TO_ZERO, seen(1, backlog=Backlog(0, 1)), 300, (1, "ReadyForNewScale")
     ),
+    "or not read": (TO_ZERO, seen(1, backlog=Backlog(0, 0, 1)), 300, (1, "MessagesUnread")),
+    "the others need not wait for one": (TO_ZERO, seen(5, backlog=Backlog(0, 0, 1)), 300, (1, "MessagesUnread")),
     "not while the queue cannot be read": (TO_ZERO, seen(1, None), 300, (1, "FailedGetExternalMetric")),
     "not while a task runs": (TO_ZERO, seen(1, 0, Active(1)), 300, (1, "TasksRunning")),
     "not while nobody says what runs": (TO_ZERO, seen(1, 0, silent(1)), 300, (1, "CelerySilent")),
@@ -255,6 +257,7 @@ ZERO = {
     "the window is for the others": (replace(TO_ZERO, behavior=STEADY), seen(1, 0), 300, (0, "QueueEmpty")),
     "it stays none": (TO_ZERO, seen(0, 0), 999, (0, "ScaledToZero")),
     "the first message wakes one": (TO_ZERO, seen(0, 1), 999, (1, "AboveTarget")),
+    "one that is not read does not": (TO_ZERO, seen(0, backlog=Backlog(0, 0, 500)), 999, (0, "ScaledToZero")),
     "many wake more": (TO_ZERO, seen(0, 31), 999, (4, "AboveTarget")),
     "as fast as may be": (TO_ZERO, seen(0, 500), 999, (4, "ScaleUpLimit")),
     "that is one even if a rate says none": (
@@ -270,6 +273,27 @@ def test_the_last_pod_is_the_queues(policy, observation, idle_seconds, want):
     recommended = (Record(OLD, observation.replicas),)
     history = History(recommendations=recommended, active_at=ago(idle_seconds))
     assert told(decided(policy, observation, history)) == want
+
+
+UNREAD = {
+    "they keep the pods they would need": (seen(9, backlog=Backlog(20, 10, 31)), (7, "MessagesUnread")),
+    "as many as there are": (seen(9, backlog=Backlog(20, 10, 5000)), (9, "MessagesUnread")),
+    "and start none": (seen(3, backlog=Backlog(20, 10, 5000)), (3, "ReadyForNewScale")),
+    "nor more than others do": (seen(2, backlog=Backlog(20, 10, 5000)), (3, "AboveTarget")),
+    "nor keep more than may be": (seen(15, backlog=Backlog(0, 0, 5000)), (10, "TooManyReplicas")),
+    "what runs may need more": (seen(9, backlog=Backlog(0, 0, 31), active=busy(6)), (6, "TasksRunning")),
+}
+
+
+@pytest.mark.parametrize(("observation", "want"), UNREAD.values(), ids=UNREAD)
+def test_messages_that_are_not_read_keep_pods_and_start_none(observation, want):
+    assert told(decided(POLICY, observation)) == want
+
+
+def test_the_message_says_how_many_are_not_read():
+    decision = decided(POLICY, seen(9, backlog=Backlog(0, 0, 5000)))
+    assert decision.message == "workers hold 5000 messages of which is not known yet whose they are"
+    assert decision.is_held
 
 
 def test_cpu_neither_takes_the_last_pod_nor_keeps_it_nor_wakes_one():

@@ -95,7 +95,7 @@ def observations(*, hostile=False):
         current=some.integers(0, 40),
         pods=some.lists(pods, max_size=3).map(_named),
         usage=some.builds(Usage, some.fixed_dictionaries({"cpu": samples, "memory": samples}), failures),
-        backlog=some.none() | some.just(Unreadable("refused")) | some.builds(Backlog, counts, counts),
+        backlog=some.none() | some.just(Unreadable("refused")) | some.builds(Backlog, counts, counts, counts),
         active=some.none() | some.builds(Active, counts, stays, stays),
     )
 
@@ -202,6 +202,16 @@ def test_more_messages_never_mean_fewer_pods(policy, seen, history, fewer, more)
         for messages in (fewer, more)
     ]
     assert counts == sorted(counts)
+
+
+@settings(QUICK)
+@given(policies(), observations(), histories, some.integers(0, 400), some.integers(1, 400))
+def test_messages_that_are_not_read_never_take_a_pod_nor_start_one(policy, seen, history, messages, unread):
+    without, having = (
+        decide.decision(policy, replace(seen, backlog=Backlog(messages, 0, number)), history, NOW).replicas
+        for number in (0, unread)
+    )
+    assert without <= having <= max(without, seen.replicas)
 
 
 @settings(QUICK)

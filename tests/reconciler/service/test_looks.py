@@ -10,6 +10,9 @@ from reconciler.cluster.live import App, Live
 from reconciler.cluster.transport import Access, Transport
 from reconciler.model import CELERY_APP, AppResult, Ref
 from reconciler.reconcile import Memory
+from reconciler.scaling.demand import Demanded
+from reconciler.scaling.model import Backlog
+from reconciler.service.glances import FIRST
 from reconciler.service.looks import REPORT_SECONDS, Looks
 from reconciler.service.metrics import Metrics
 from reconciler.service.queue import Queue
@@ -177,3 +180,13 @@ def test_nothing_is_decided_on_what_was_seen_long_ago_or_in_another_term(looks, 
     ticks.see([celery_app()])
     ticks.forget_all()
     assert ticks.of(celery_app()) is None
+
+
+def test_a_message_that_was_glanced_at_counts_once_unless_the_tick_has_seen_one(looks, celery_app):
+    app, ticks = celery_app(), looks.ticks
+    key, seen = (app.uid, "worker"), ticks.see([app])
+    for told, only in (({}, {key}), ({key: Demanded(Backlog(0, 0), {})}, {key}), ({key: FIRST}, None)):
+        seen.demanded.update(told)
+        ticks.glances._seen[key] = None  # noqa: SLF001 (it was glanced at)
+        assert ticks.of(app).only == only
+        assert ticks.of(app) is seen
