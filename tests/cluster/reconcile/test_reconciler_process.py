@@ -89,7 +89,7 @@ def test_status_is_a_table_of_apps(once, cluster):
     once("run", "--once")
     rows = [line.split() for line in once("status").stdout.splitlines()]
     assert rows == [
-        ["NAMESPACE", "APP", "COMPONENT", "READY", "WHY"],
+        ["NAMESPACE", "APP", "COMPONENT", "READY", "WAIT", "WHY"],
         [cluster.namespace, "shop", "True"],
         [cluster.namespace, "shop", "worker", "1/1"],
     ]
