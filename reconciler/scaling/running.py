@@ -104,7 +104,7 @@ def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience
     tasks: Tasks = told if isinstance(told, Mapping) else {}
     grace, limit = policy.grace_seconds - MARGIN_SECONDS, policy.time_limit_seconds
     busy, silent = {}, set()
-    for pod in filter(_works, pods):
+    for pod in (each for each in pods if _works(each, answers=each.name in tasks)):
         if pod.name not in tasks:
             silent.add(pod.name)
             continue
@@ -156,11 +156,11 @@ def taken_back(pods: Iterable[Seen]) -> tuple[Cost, ...]:
     return tuple(Cost(each.ref, each.uid, 0) for each in pods if each.deletion_cost and not each.pod.is_terminating)
 
 
-def _works(pod: Pod) -> bool:
-    """Say whether a pod may run tasks: it runs, and it is ready or has been."""
-    if pod.is_terminating or pod.phase != "Running" or not pod.is_running:
+def _works(pod: Pod, *, answers: bool) -> bool:
+    """Say whether a pod may run tasks: Celery runs in it, and says so, or the pod is ready or has been."""
+    if pod.is_terminating or pod.phase in {"Failed", "Succeeded"} or not pod.is_running:
         return False
-    return pod.is_ready is not False or pod.was_ready
+    return answers or pod.is_ready is not False or pod.was_ready
 
 
 def _least(pods: Iterable[Pod], must_stay: Iterable[str], *, is_rolling: bool) -> int:

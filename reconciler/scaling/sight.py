@@ -74,7 +74,7 @@ class Sight:
 
 def crew(group: Group, deployment: Live, pods: Iterable[Seen]) -> Crew:
     """Return the group with the pods that can say what they run."""
-    names = (each.pod.name for each in pods if each.pod.phase == "Running" and not each.pod.is_terminating)
+    names = (each.pod.name for each in pods if each.pod.is_running and not each.pod.is_terminating)
     return Crew(deployment.ref.namespace, group, frozenset(names))
 
 

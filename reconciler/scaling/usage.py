@@ -87,9 +87,12 @@ def _deployment(metadata: Manifest) -> str:
 
 
 def _is_running(status: Manifest) -> bool:
-    """Say whether the container that runs Celery does, as far as is known."""
+    """Say whether the container that runs Celery does; where nothing is said of it, whether the pod does.
+
+    A pod is Pending as long as any of its containers has yet to start.
+    """
     state = _celery(status.get("containerStatuses")).get("state")
-    return not state or "running" in state
+    return "running" in state if state else status.get("phase") == "Running"
 
 
 def _requests(manifest: Manifest) -> dict[str, int | None]:

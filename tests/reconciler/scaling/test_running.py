@@ -89,7 +89,7 @@ PODS = {
     "never was ready": (was_ready(seconds=2), False),
     "nothing is known of when": (pod(is_ready=False, ready_since=None), False),
     "is about to be started again": (pod(is_running=False), False),
-    "has not begun": (pod(phase="Pending", is_ready=False), False),
+    "has not begun": (pod(phase="Pending", is_ready=False, is_running=False), False),
     "is going": (pod(is_terminating=True), False),
     "has failed": (pod(phase="Failed"), False),
 }
@@ -99,6 +99,11 @@ PODS = {
 @pytest.mark.parametrize("told", [{}, {"another": ()}, Silent(), NotAsked()], ids=str)
 def test_a_pod_that_does_not_answer_is_busy_if_it_ever_worked(its, stays, told):
     assert kept(told, [its]) == Kept({}, frozenset({"a"} if stays else ()))
+
+
+def test_a_pod_that_says_it_is_at_work_is_at_work_though_it_never_was_ready():
+    never = pod(is_ready=False, started_at=ago(900), ready_since=ago(900))
+    assert kept({"a": (task(600),)}, [never]).busy == {"a": task(600)}
 
 
 def test_idle_pods_that_say_so_may_go():

@@ -57,6 +57,21 @@ def test_what_is_not_known_of_a_pod_is_none(pod):
 
 
 @pytest.mark.parametrize(
+    ("phase", "state", "runs"),
+    [
+        pytest.param("Running", {"running": {}}, True, id="as it says"),
+        pytest.param("Pending", {"running": {}}, True, id="though a sidecar cannot start"),
+        pytest.param("Running", {"waiting": {}}, False, id="about to be started again"),
+        pytest.param("Running", None, True, id="by its pod, where it is not told"),
+        pytest.param("Pending", None, False, id="not yet, where it is not told"),
+    ],
+)
+def test_celery_runs_as_its_own_container_says(pod, phase, state, runs):
+    statuses = [{"name": "worker", "state": state}, {"name": "proxy", "state": {"waiting": {}}}]
+    assert usage.seen(pod(phase=phase, containerStatuses=statuses)).pod.is_running is runs
+
+
+@pytest.mark.parametrize(
     "more",
     [
         pytest.param({"owner": "shop-worker-5f4e"}, id="of a ReplicaSet with another hash"),
