@@ -141,8 +141,8 @@ def _seen(target: Target, before: Experience, sight: Sight, now: Moment) -> _See
     policy, live = target.group.policy, target.live
     demanded = sight.demanded.get(target.key, Demanded(None, NotAsked()))
     seen, told, count = sight.pods_of(live.ref), demanded.running, live.status.get("replicas", 0)
-    pods, experience = tuple(each.pod for each in seen), before.after(told, now.wall)
-    kept = running.kept(policy, pods, told, experience, now.wall)
+    pods, experience = tuple(each.pod for each in seen), before.after(told, now)
+    kept = running.kept(policy, pods, told, experience)
     observed = live.status.get("observedGeneration", 0) >= live.generation
     is_rolling = count > 0 and not (observed and live.status.get("updatedReplicas", 0) == count)
     active = running.active(policy, pods, told, kept, is_rolling=is_rolling)

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple, Self
 from reconciler.model import Condition, Scaling
 from render import quantity
 
+TICK_SECONDS = 15.0
+"""From a decision to the next, as the HorizontalPodAutoscaler has it."""
 MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
 RESOURCES = ("cpu", "memory")
@@ -228,8 +230,8 @@ class Task(NamedTuple):
 
     id: str
     name: str
-    started_at: datetime
-    """By the worker's clock."""
+    started_at: datetime | None
+    """By the worker's clock; None: it does not say."""
     is_acknowledged: bool
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Self
 
-from reconciler.model import Ref
+from reconciler.model import Moment, Ref
 from reconciler.scaling.model import (
     CELERY_SILENT,
     MAX_INT32,
     NOT_ASKED,
     TASKS_RUNNING,
+    TICK_SECONDS,
     Active,
     NotAsked,
     Pod,
@@ -32,8 +33,8 @@ Told = Tasks | Silent | NotAsked
 
 MARGIN_SECONDS = 5.0
 """A pod is told to go so much later than its tasks were asked about, at most."""
-SEEN_AGAIN_SECONDS = 45.0
-"""Three ticks. When a task has ended that was last seen longer ago, says nothing of how long such tasks take."""
+SEEN_AGAIN_SECONDS = 1.5 * TICK_SECONDS
+"""Of a task that has ended and was last seen longer ago it is only roughly known how long it took."""
 REMEMBERED = timedelta(hours=1)
 """For so long the longest task of a name counts."""
 KEPT_COST = 1_000_000
@@ -44,50 +45,99 @@ class Sighting(NamedTuple):
 
     pod: str
     task: Task
+    since: datetime
+    """When it began, by its worker's clock; or else when it was first seen, less a tick."""
+    began: datetime
+    """The same by our steady clock."""
     at: datetime
+
+    @property
+    def ran_seconds(self) -> float:
+        """For so long it ran until then."""
+        return (self.at - self.began).total_seconds()
 
 
 class Took(NamedTuple):
-    """The longest that a task of a name can have taken, and when it ended."""
+    """How long a task took, and when it was seen to have ended."""
 
-    seconds: float
+    most: float
+    """Until its pod was first seen without it."""
+    least: float
+    """Until it was last seen."""
     at: datetime
 
 
 @dataclass(frozen=True)
 class Experience:
-    """How long tasks take, by what was seen of them."""
+    """How long tasks take, by what was seen of them. Its times are steady."""
 
-    last: Mapping[str, Sighting] = field(default_factory=dict)
-    """By id."""
+    last: Mapping[tuple[str, str], Sighting] = field(default_factory=dict)
+    """By pod and id."""
+    answered: Mapping[str, datetime] = field(default_factory=dict)
+    """When each pod last did."""
     took: Mapping[str, Took] = field(default_factory=dict)
-    """By name."""
+    """The longest of a name."""
+    missed: Mapping[str, Took] = field(default_factory=dict)
+    """The same of those whose end is only roughly known."""
+    running: Mapping[str, float] = field(default_factory=dict)
+    """For how many seconds that of a name has run which runs for longest."""
 
-    def after(self, told: Told, at: datetime) -> Self:
+    def after(self, told: Told, now: Moment) -> Self:
         """Return what is known after this. A task that is there no more has ended since it was last seen."""
         tasks: Tasks = told if isinstance(told, Mapping) else {}
-        running = {task.id: Sighting(pod, task, at) for pod, its in tasks.items() for task in its}
-        last = {id_: each for id_, each in self.last.items() if at - each.at < REMEMBERED} | running
-        took = {name: each for name, each in self.took.items() if at - each.at < REMEMBERED}
-        for id_ in [id_ for id_, each in last.items() if each.at < at and each.pod in tasks]:
-            _, task, seen_at = last.pop(id_)
-            ended = Took((at - task.started_at).total_seconds(), at)
-            if (at - seen_at).total_seconds() <= SEEN_AGAIN_SECONDS and ended > took.get(task.name, (0.0, at)):
-                took[task.name] = ended
-        return type(self)(last, took)
+        oldest = now.steady - REMEMBERED
+        last = {key: each for key, each in self.last.items() if each.at > oldest}
+        last |= {(pod, each.id): self._sighting(pod, each, now) for pod, its in tasks.items() for each in its}
+        took, missed = ({n: each for n, each in by.items() if each.at > oldest} for by in (self.took, self.missed))
+        for key in [key for key, each in last.items() if each.at < now.steady and each.pod in tasks]:
+            gone = last.pop(key)
+            unseen_seconds = (now.steady - gone.at).total_seconds()
+            ended = Took(gone.ran_seconds + unseen_seconds, gone.ran_seconds, now.steady)
+            known = took if unseen_seconds <= SEEN_AGAIN_SECONDS else missed
+            known[gone.task.name] = max(ended, known.get(gone.task.name, ended))
+        answered = {pod: at for pod, at in self.answered.items() if at > oldest} | dict.fromkeys(tasks, now.steady)
+        running = dict[str, float]()
+        for each in last.values():
+            running[each.task.name] = max(each.ran_seconds, running.get(each.task.name, 0.0))
+        return type(self)(last, answered, took, missed, running)
 
-    def seconds_left(self, task: Task, limit_seconds: float | None, at: datetime) -> float:
-        """Return how long a task may still run: by its limit, and by the longest of its name; else nobody knows."""
-        age = (at - task.started_at).total_seconds()
-        known = [each for each in (limit_seconds, self.took.get(task.name, (None, at))[0]) if each and each > age]
-        return min(known, default=float("inf")) - max(age, 0.0)
+    def _sighting(self, pod: str, task: Task, now: Moment) -> Sighting:
+        """Return a task as it is seen now. Its worker's clock counts once: no clock that is set makes it older.
+
+        It cannot have begun before its pod was last seen without it, whatever that clock says.
+        """
+        if before := self.last.get((pod, task.id)):
+            return before._replace(at=now.steady)
+        since = task.started_at or now.wall - timedelta(seconds=TICK_SECONDS)
+        age = max(now.wall - since, timedelta())
+        if pod in self.answered:
+            age = min(age, now.steady - self.answered[pod])
+        return Sighting(pod, task, since, now.steady - age, now.steady)
+
+    def longest(self, name: str) -> Took | None:
+        """Return the longest that a task of a name took. An end that was missed counts if nothing better is known."""
+        took, missed = self.took.get(name), self.missed.get(name)
+        return missed if took is None or (missed and missed.least > took.most) else took
+
+    def seconds_left(self, seen: Sighting, limit_seconds: float | None) -> float:
+        """Return how long a task may still run: by its limit, and by the longest of its name; else nobody knows.
+
+        The limit is the group's, and a task may have another: then one of its name was seen to run for longer.
+        """
+        name, age = seen.task.name, seen.ran_seconds
+        longest, running = self.longest(name), self.running[name]
+        known = [] if longest is None else [max(longest.most, running)]
+        ran = running if longest is None else max(longest.least, running)
+        if limit_seconds is not None and ran <= limit_seconds + MARGIN_SECONDS:
+            known.append(limit_seconds)
+        return min((each for each in known if each > age), default=float("inf")) - age
 
 
 class Kept(NamedTuple):
     """The pods that must not go."""
 
-    busy: Mapping[str, Task]
-    """By name, with a task that could not end."""
+    busy: Mapping[str, Sighting]
+    """By name, with the task that runs for longest of those that could not end."""
     silent: frozenset[str]
 
 
@@ -99,8 +149,11 @@ class Cost(NamedTuple):
     cost: int
 
 
-def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience, at: datetime) -> Kept:
-    """Return which pods must not go, those that do not answer taken to be busy, if they ever were at work."""
+def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience) -> Kept:
+    """Return which pods must not go, by what is known after what was told.
+
+    Those that do not answer are taken to be busy, if they ever were at work.
+    """
     tasks: Tasks = told if isinstance(told, Mapping) else {}
     grace, limit = policy.grace_seconds - MARGIN_SECONDS, policy.time_limit_seconds
     busy, silent = {}, set()
@@ -109,9 +162,9 @@ def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience
             silent.add(pod.name)
             continue
         lost = [task for task in tasks[pod.name] if not (policy.returns_tasks and not task.is_acknowledged)]
-        late = [task for task in lost if experience.seconds_left(task, limit, at) > grace]
-        if late:
-            busy[pod.name] = min(late, key=lambda task: task.started_at)
+        seen = [experience.last[pod.name, task.id] for task in lost]
+        if late := [each for each in seen if experience.seconds_left(each, limit) > grace]:
+            busy[pod.name] = min(late, key=lambda each: each.began)
     return Kept(busy, frozenset(silent))
 
 
@@ -120,10 +173,10 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
     tasks = sum(map(len, told.values())) if isinstance(told, Mapping) else 0
     busy, silent = Stay(), Stay()
     if stays.busy:
-        oldest = min(stays.busy.values(), key=lambda task: task.started_at)
+        oldest = min(stays.busy.values(), key=lambda each: each.began)
         message = (
             f"{_pods(stays.busy)} tasks that might not end within {policy.grace_seconds:g} s: "
-            f"{oldest.name} runs since {oldest.started_at:%H:%M:%S} UTC"
+            f"{oldest.task.name} runs since {oldest.since:%H:%M:%S} UTC"
         )
         busy = Stay(_least(pods, stays.busy, is_rolling=is_rolling), TASKS_RUNNING, message)
     if stays.silent:

@@ -15,13 +15,12 @@ from reconciler.model import APP_LABEL, HORIZONTAL_POD_AUTOSCALER, POD, Ref
 from reconciler.scaling import groups, sight, usage
 from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.model import TICK_SECONDS
 from reconciler.scaling.rivals import Autoscaler, autoscaler
 from reconciler.scaling.sight import Measured, Sight
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 15.0
-"""From a decision to the next, as the HorizontalPodAutoscaler has it."""
 OLDEST_SECONDS = 4 * TICK_SECONDS
 """Nothing is decided on what was seen longer ago."""
 

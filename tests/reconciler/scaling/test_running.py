@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.model import Ref
+from reconciler.model import Moment, Ref
 from reconciler.scaling import running
 from reconciler.scaling.model import MAX_INT32, Behavior, NotAsked, Pod, Policy, Silent, Stay, Task
 from reconciler.scaling.running import KEPT_COST, Cost, Experience, Kept, Sighting, Took
@@ -13,7 +13,8 @@ from reconciler.scaling.usage import Seen
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = Policy(1, 20, (), 4, Behavior(), 300, paused=False, concurrency=4, grace_seconds=60)
-NOBODY = Kept({}, frozenset())
+NONE = frozenset()
+NOBODY = Kept({}, NONE)
 
 
 def ago(seconds):
@@ -36,12 +37,19 @@ def task(seconds=10, name="report", id_="1", *, acknowledged=True):
 
 
 def known(**names):
-    """Return that tasks of these names took so long."""
-    return Experience(took={name: Took(seconds, ago(60)) for name, seconds in names.items()})
+    """Return that tasks of these names took so long, to a tick."""
+    return Experience(took={name: Took(seconds, seconds - 15, ago(60)) for name, seconds in names.items()})
 
 
 def kept(told, pods=None, policy=POLICY, experience=Experience()):  # noqa: B008 (a value)
-    return running.kept(policy, pods or [pod()], told, experience, NOW)
+    """Return which pods are busy, with which task, and which are silent."""
+    found = running.kept(policy, pods or [pod()], told, experience.after(told, Moment(NOW, NOW)))
+    return {name: each.task for name, each in found.busy.items()}, found.silent
+
+
+def stays(**tasks):
+    """Return that these pods must stay, each with its task."""
+    return Kept({name: Sighting(name, its, its.started_at, its.started_at, NOW) for name, its in tasks.items()}, NONE)
 
 
 def seen(name="a", cost=0, **more):
@@ -62,7 +70,9 @@ TASKS = {
     "one that its limit ends in time": (LIMITED, task(45), known(), False),
     "one that its limit ends too late": (LIMITED, task(44), known(), True),
     "one that takes less than its limit": (LIMITED, task(1), known(report=10), False),
-    "one that takes more, but its limit ends it": (LIMITED, task(50), known(report=1000), False),
+    "one that nearly reaches its limit, as others did": (LIMITED, task(50), known(report=115), False),
+    "one of a name that has another limit": (LIMITED, task(50), known(report=1000), True),
+    "one of a name that has another, and is nearly done": (LIMITED, task(990), known(report=1000), False),
     "one for which the limit is not the limit": (LIMITED, task(101), known(), True),
     "one that has not begun, by our clock": (POLICY, task(-100), known(report=10), False),
     "one that comes back": (RETURNS, task(acknowledged=False), known(), False),
@@ -74,12 +84,25 @@ TASKS = {
 @pytest.mark.parametrize(("policy", "its", "experience", "stays"), TASKS.values(), ids=TASKS)
 def test_a_pod_stays_whose_task_might_not_end(policy, its, experience, stays):
     found = kept({"a": (its,)}, policy=policy, experience=experience)
-    assert found == Kept({"a": its} if stays else {}, frozenset())
+    assert found == ({"a": its} if stays else {}, NONE)
+
+
+YOUNG = {
+    "of which one has run for long": (known(report=16), 600, {"a", "b"}),
+    "of which none has run for longer than is known": (known(report=50), 40, NONE),
+    "of which nothing is known but that one runs": (known(), 40, {"a", "b"}),
+}
+
+
+@pytest.mark.parametrize(("experience", "seconds", "busy"), YOUNG.values(), ids=YOUNG)
+def test_a_task_that_has_just_begun_may_take_as_long_as_one_of_its_name_that_still_runs(experience, seconds, busy):
+    tells = {"a": (task(seconds, id_="1"),), "b": (task(5, id_="2"),)}
+    assert kept(tells, [pod("a"), pod("b")], experience=experience)[0].keys() == busy
 
 
 def test_of_several_tasks_one_is_enough_and_the_oldest_is_named():
     tasks = (task(1, "send"), task(20, id_="2"), task(30, id_="3"))
-    assert kept({"a": tasks}, experience=known(send=2)).busy == {"a": tasks[2]}
+    assert kept({"a": tasks}, experience=known(send=2)) == ({"a": tasks[2]}, NONE)
 
 
 PODS = {
@@ -98,16 +121,16 @@ PODS = {
 @pytest.mark.parametrize(("its", "stays"), PODS.values(), ids=PODS)
 @pytest.mark.parametrize("told", [{}, {"another": ()}, Silent(), NotAsked()], ids=str)
 def test_a_pod_that_does_not_answer_is_busy_if_it_ever_worked(its, stays, told):
-    assert kept(told, [its]) == Kept({}, frozenset({"a"} if stays else ()))
+    assert kept(told, [its]) == ({}, frozenset({"a"} if stays else ()))
 
 
 def test_a_pod_that_says_it_is_at_work_is_at_work_though_it_never_was_ready():
     never = pod(is_ready=False, started_at=ago(900), ready_since=ago(900))
-    assert kept({"a": (task(600),)}, [never]).busy == {"a": task(600)}
+    assert kept({"a": (task(600),)}, [never]) == ({"a": task(600)}, NONE)
 
 
 def test_idle_pods_that_say_so_may_go():
-    assert kept({"a": ()}) == NOBODY
+    assert kept({"a": ()}) == ({}, NONE)
 
 
 # How many
@@ -127,22 +150,23 @@ LEAST = {
 
 @pytest.mark.parametrize(("pods", "busy", "is_rolling", "least"), LEAST.values(), ids=LEAST)
 def test_so_many_pods_that_none_goes_that_must_stay(pods, busy, is_rolling, least):
-    stays = Kept(dict.fromkeys(busy, task()), frozenset())
-    found = running.active(POLICY, pods, {name: (task(),) for name in busy}, stays, is_rolling=is_rolling)
+    found = running.active(
+        POLICY, pods, {name: (task(),) for name in busy}, stays(**dict.fromkeys(busy, task())), is_rolling=is_rolling
+    )
     assert (found.tasks, found.busy.pods, found.silent) == (len(busy), least, Stay())
 
 
 def test_it_is_said_who_has_to_stay_and_why():
-    stays = Kept({"b": task(600), "a": task(60)}, frozenset({"c"}))
-    found = running.active(POLICY, [A, B, C], {"a": (task(60),), "b": (task(600),)}, stays, is_rolling=False)
+    must = stays(b=task(600), a=task(60))._replace(silent=frozenset("c"))
+    found = running.active(POLICY, [A, B, C], {"a": (task(60),), "b": (task(600),)}, must, is_rolling=False)
     message = "a and 1 more run tasks that might not end within 60 s: report runs since 11:50:00 UTC"
     assert found.busy == Stay(2, "TasksRunning", message)
     assert found.silent == Stay(3, "CelerySilent", "c does not answer what runs")
 
 
 def test_where_nobody_may_ask_it_is_said_why():
-    stays = Kept({}, frozenset({"a", "b"}))
-    found = running.active(POLICY, [A, B], NotAsked("the Secret may not be read"), stays, is_rolling=False)
+    must = Kept({}, frozenset({"a", "b"}))
+    found = running.active(POLICY, [A, B], NotAsked("the Secret may not be read"), must, is_rolling=False)
     assert found.silent == Stay(2, "CeleryNotAsked", "the Secret may not be read")
 
 
@@ -153,68 +177,128 @@ def told(*tasks):
     return {"a": tasks}
 
 
+def at(seconds, wall_seconds=0):
+    """Return a moment that is so many seconds later, by a wall clock that was set to so many more."""
+    steady = NOW + timedelta(seconds=seconds)
+    return Moment(steady + timedelta(seconds=wall_seconds), steady)
+
+
+def after(*looks):
+    """Return what is known after looks, each at its second: what was told, and how many seconds the wall is ahead."""
+    experience = Experience()
+    for seconds, tells, *ahead in looks:
+        experience = experience.after(tells, at(seconds, *ahead))
+    return experience
+
+
 def test_what_a_task_took_is_known_once_it_is_there_no_more():
-    experience = Experience().after(told(task(10)), NOW)
+    experience = after((0, told(task(10))))
     assert experience.took == {}
-    experience = experience.after(told(), NOW + timedelta(seconds=15))
-    assert experience.took == {"report": Took(25, NOW + timedelta(seconds=15))}
-    assert experience.last == {}
+    experience = experience.after(told(), at(15))
+    assert experience.took == {"report": Took(25, 10, at(15).steady)}
+    assert (experience.last, experience.running) == ({}, {})
 
 
 def test_the_longest_of_an_hour_counts():
-    experience, now = Experience(), NOW
-    for number, seconds in enumerate((100, 10)):
-        experience = experience.after(
-            told(Task(str(number), "report", now - timedelta(seconds=seconds), is_acknowledged=True)), now
-        )
-        now += timedelta(seconds=15)
-        experience = experience.after(told(), now)
-    assert experience.took["report"].seconds == 115
-    assert experience.after(told(), now + timedelta(hours=1)).took == {}
+    first, second = task(100, id_="1"), task(-5, id_="2")
+    experience = after((0, told(first)), (15, told(second)), (30, told()))
+    assert experience.took["report"].most == 115
+    assert experience.after(told(), at(15 + 3600)).took == {}
 
 
 def test_a_task_of_a_pod_that_is_silent_may_still_run():
-    experience = Experience().after(told(task()), NOW)
+    experience = after((0, told(task())))
     for silence in ({}, Silent(), NotAsked()):
-        after = experience.after(silence, NOW + timedelta(seconds=15))
-        assert (after.took, after.last) == ({}, {"1": Sighting("a", task(), NOW)})
-    assert experience.after({}, NOW + timedelta(hours=1)).last == {}
+        later = experience.after(silence, at(15))
+        assert (later.took, later.last) == ({}, {("a", "1"): Sighting("a", task(), ago(10), ago(10), NOW)})
+    assert experience.after({}, at(3600)).last == {}
 
 
-def test_what_was_not_seen_for_long_says_nothing():
-    """Else a second's task would seem to take as long as the outage in which it ended."""
-    experience = Experience().after(told(task()), NOW).after(told(), NOW + timedelta(seconds=60))
-    assert experience == Experience()
+def test_one_that_two_pods_run_is_two():
+    """It came back from one that was thought to be lost."""
+    experience = after((0, {"a": (task(600),), "b": (task(10),)}), (15, {"a": (), "b": (task(10),)}))
+    assert experience.took["report"].most == 615
+    assert experience.last.keys() == {("b", "1")}
 
 
-def test_tasks_of_a_second_never_keep_a_pod():
-    experience, now = Experience(), NOW
-    for number in range(20):
-        short = Task(str(number), "send", now - timedelta(seconds=0.5), is_acknowledged=True)
-        experience = experience.after(told(short), now)
-        is_kept = bool(running.kept(POLICY, [pod()], told(short), experience, now).busy)
-        assert is_kept is (number == 0)  # of the first nothing was known
-        now += timedelta(seconds=15)
+def test_one_whose_beginning_is_not_told_began_a_tick_before_it_was_first_seen():
+    silent = Task("1", "report", None, is_acknowledged=True)
+    assert after((0, told(silent)), (600, told(silent)), (615, told())).took["report"].least == 615
+
+
+def test_none_began_before_its_pod_was_seen_without_it():
+    """Whatever the worker's clock says."""
+    assert after((0, told()), (15, told(task(3600)))).running == {"report": 15}
+
+
+def test_a_clock_that_is_set_makes_no_task_older():
+    looks = (0, told(task(10))), (15, told(task(10)), 3600), (30, told(), 3600)
+    assert after(*looks).took["report"].most == 40
+
+
+MISSED = {
+    "is all that is known": ([(0, told(task(1))), (60, told())], 61),
+    "is of no use any more once a better is known": (
+        [(0, told(task(1))), (60, told()), (75, told(task(-74, id_="2"))), (90, told())], 16,
+    ),
+    "says nothing that is not known better": (
+        [(0, told(task(1))), (15, told()), (30, told(task(-29, id_="2"))), (90, told())], 16,
+    ),
+    "says much of one that was seen for longer than any": (
+        [(0, told(task(1), task(20, id_="2"))), (15, told(task(20, id_="2"))), (90, told())], 110,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("looks", "seconds"), MISSED.values(), ids=MISSED)
+def test_an_end_that_was_missed(looks, seconds):
+    assert after(*looks).longest("report").most == seconds
+
+
+def held(policy=POLICY, *, ahead=0.0, missed=(), every=15.0):
+    """Return at which of forty looks a pod is kept that always runs a task of a second, by a clock that is ahead."""
+    experience, found = Experience(), []
+    for number in range(40):
+        short = Task(str(number), "send", at(number * every + ahead - 0.5).wall, is_acknowledged=True)
+        tells = {"another": ()} if number in missed else told(short)
+        experience = experience.after(tells, at(number * every))
+        if running.kept(policy, [pod()], tells, experience).busy:
+            found.append(number)
+    return found
+
+
+LOOKS = {
+    "by a clock that is right": {},
+    "by one that is ahead": {"ahead": 20},
+    "by one that is behind": {"ahead": -20},
+    "if an answer is missed": {"policy": replace(POLICY, grace_seconds=30), "missed": (10,)},
+    "if it is looked at each minute": {"every": 50},
+}
+
+
+@pytest.mark.parametrize("looks", LOOKS.values(), ids=LOOKS)
+def test_tasks_of_a_second_never_keep_a_pod(looks):
+    assert held(**looks) == [0]  # of the first nothing was known
 
 
 # Which go first
 
 
 @pytest.mark.parametrize(
-    ("its", "tasks", "stays", "cost"),
+    ("its", "tasks", "must", "cost"),
     [
         pytest.param(seen(), (task(), task(id_="2")), NOBODY, 2, id="one that runs tasks costs their number"),
         pytest.param(seen(), (), NOBODY, None, id="an idle one stays at nothing"),
         pytest.param(seen(cost=1), (task(),), NOBODY, None, id="what it says already is not written again"),
         pytest.param(seen(cost=3), (), NOBODY, 0, id="one that has become idle costs nothing any more"),
-        pytest.param(seen(), (task(),), Kept({"a": task()}, frozenset()), KEPT_COST + 1, id="one that must stay"),
+        pytest.param(seen(), (task(),), stays(a=task()), KEPT_COST + 1, id="one that must stay"),
         pytest.param(seen(), None, Kept({}, frozenset("a")), KEPT_COST, id="one that is silent must too"),
         pytest.param(seen(is_terminating=True), (task(),), NOBODY, None, id="one that goes already needs no cost"),
     ],
 )
-def test_only_costs_that_change_are_written(its, tasks, stays, cost):
+def test_only_costs_that_change_are_written(its, tasks, must, cost):
     expected = () if cost is None else (Cost(its.ref, its.uid, cost),)
-    assert running.costs([its], {} if tasks is None else {"a": tasks}, stays) == expected
+    assert running.costs([its], {} if tasks is None else {"a": tasks}, must) == expected
 
 
 @pytest.mark.parametrize("nothing", [Silent(), NotAsked()])
