@@ -14,7 +14,7 @@ from reconciler.scaling import decide, running
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
 from reconciler.scaling.model import CELERY_SILENT, MAX_INT32, Active, Decision, History, NotAsked, Observation, Stay
-from reconciler.scaling.running import Cost, Experience, Kept, Told
+from reconciler.scaling.running import MARGIN_SECONDS, Cost, Experience, Kept, Told
 from reconciler.scaling.sight import Sight, crew
 from reconciler.scaling.usage import DELETION_COST, Seen
 
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """So many pods' deletion costs are written at a time."""
+_TOO_OLD = "what runs was told too long ago, and is asked again"
 
 
 class Scaled(NamedTuple):
@@ -103,7 +104,7 @@ def rescaled(
         seen = _seen(target, before.experience.get(name, Experience()), sight, now)
         decision = decide.decision(target.group.policy, seen.observation, before.history(target.group), now.steady)
         if decision.replicas != target.live.replicas:
-            results.append(_written(target.live, decision, seen, cluster))
+            results.append(_written(target, decision, seen, sight, cluster))
             if results[-1].outcome is Outcome.FAILED:
                 decision = replace(decision, history=decision.unwritten)
         elif cluster and not seen.is_changing:
@@ -131,6 +132,7 @@ class _Seen(NamedTuple):
     observation: Observation
     pods: list[Seen]
     told: Told
+    active: Active
     kept: Kept
     experience: Experience
     is_changing: bool
@@ -141,19 +143,26 @@ def _seen(target: Target, before: Experience, sight: Sight, now: Moment) -> _See
     policy, live = target.group.policy, target.live
     demanded = sight.demanded.get(target.key, Demanded(None, NotAsked()))
     seen, told, count = sight.pods_of(live.ref), demanded.running, live.status.get("replicas", 0)
-    pods, experience = tuple(each.pod for each in seen), before.after(told, now)
+    pods, experience = tuple(each.pod for each in seen), before.after(told, sight.heard.get(target.key, now))
     kept = running.kept(policy, pods, told, experience)
     observed = live.status.get("observedGeneration", 0) >= live.generation
     is_rolling = count > 0 and not (observed and live.status.get("updatedReplicas", 0) == count)
     active = running.active(policy, pods, told, kept, is_rolling=is_rolling)
+    if isinstance(told, Mapping) and _is_old(sight, target.key):
+        active = active._replace(silent=Stay(MAX_INT32, CELERY_SILENT, _TOO_OLD))
     if sight.pods.problem:
-        active = Active(active.tasks, active.busy, Stay(MAX_INT32, CELERY_SILENT, sight.pods.problem))
+        active = active._replace(silent=Stay(MAX_INT32, CELERY_SILENT, sight.pods.problem))
     observation = Observation(live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, at=now.wall)
-    return _Seen(observation, seen, told, kept, experience, is_rolling or count != live.replicas)
+    return _Seen(observation, seen, told, active, kept, experience, is_rolling or count != live.replicas)
 
 
-def _written(live: Live, decision: Decision, seen: _Seen, cluster: Cluster | None) -> StepResult:
-    before, after = live.replicas or 0, decision.replicas
+def _is_old(sight: Sight, key: GroupKey) -> bool:
+    """Say whether tasks may have begun since, of which nobody knows."""
+    return sight.age_seconds(key) > MARGIN_SECONDS
+
+
+def _written(target: Target, decision: Decision, seen: _Seen, sight: Sight, cluster: Cluster | None) -> StepResult:
+    live, before, after = target.live, target.live.replicas or 0, decision.replicas
     change = (Change("spec.replicas", before, after),)
     if cluster:
         try:
@@ -162,6 +171,8 @@ def _written(live: Live, decision: Decision, seen: _Seen, cluster: Cluster | Non
                 if busy := [pod for pod in refused if pod in seen.kept.busy]:
                     message = f"Pod {busy[0]} runs tasks, and its deletion cost was not written: {refused[busy[0]]}"
                     return StepResult(live.ref, Outcome.FAILED, message, change)
+                if seen.active.silent.pods <= after and _is_old(sight, target.key):
+                    return StepResult(live.ref, Outcome.FAILED, _TOO_OLD, change)
             cluster.scale(live.ref, before, after)
         except ClusterError as error:
             return StepResult(live.ref, Outcome.FAILED, str(error), change)

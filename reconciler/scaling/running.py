@@ -32,7 +32,7 @@ Tasks = Mapping[str, tuple[Task, ...]]
 Told = Tasks | Silent | NotAsked
 
 MARGIN_SECONDS = 5.0
-"""A pod is told to go so much later than its tasks were asked about, at most."""
+"""A pod is told to go so much later than it has said what it runs, at most."""
 SEEN_AGAIN_SECONDS = 1.5 * TICK_SECONDS
 """Of a task that has ended and was last seen longer ago it is only roughly known how long it took."""
 REMEMBERED = timedelta(hours=1)

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from reconciler import clock
 from reconciler.cluster.cache import Store
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.errors import ListFailed
 from reconciler.cluster.live import Live
-from reconciler.model import POD_METRICS, Ref
+from reconciler.model import POD_METRICS, Moment, Ref
 from reconciler.scaling import usage
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
@@ -46,6 +47,18 @@ class Sight:
     """Who was asked about."""
     demanded: dict[GroupKey, Demanded] = field(default_factory=dict)
     """What was told of them, as brokers answer."""
+    heard: dict[GroupKey, Moment] = field(default_factory=dict)
+    """When."""
+
+    def hear(self, told: Mapping[GroupKey, Demanded]) -> None:
+        """Take what has just been told."""
+        self.heard.update(dict.fromkeys(told, clock.now()))
+        self.demanded.update(told)
+
+    def age_seconds(self, key: GroupKey) -> float:
+        """Return how long ago it was told what there is to do for a group."""
+        now = clock.now()
+        return (now.steady - self.heard.get(key, now).steady).total_seconds()
 
     def knows(self, keys: Iterable[GroupKey]) -> bool:
         """Say whether all has been told that was asked about these groups, and they were asked about."""

@@ -89,7 +89,7 @@ class Ticks:
     def waited_for(self, apps: Iterable[App]) -> None:
         """Tick, and return when all brokers have answered or had their time."""
         seen = self.see(apps)
-        seen.demanded.update(self.demand.of(seen.crews))
+        self.demand.of(seen.crews, seen.hear)
 
     def see(self, apps: Iterable[App]) -> Sight:
         """Return what there is to see for these apps before their brokers have answered."""
@@ -120,6 +120,6 @@ class Ticks:
         return [app for ref in first if (app := self._cache.apps.get(ref))]
 
     def _answered(self, seen: Sight, refs: Mapping[str, Ref], told: Mapping[GroupKey, Demanded]) -> None:
-        seen.demanded.update(told)
+        seen.hear(told)
         for uid in {uid for uid, _ in told}:
             self.wake(refs[uid])
