@@ -150,8 +150,8 @@ def _seen(target: Target, before: Experience, sight: Sight, now: Moment) -> _See
     active = running.active(policy, pods, told, kept, is_rolling=is_rolling)
     if isinstance(told, Mapping) and _is_old(sight, target.key):
         active = active._replace(silent=Stay(MAX_INT32, CELERY_SILENT, _TOO_OLD))
-    if sight.pods.problem:
-        active = active._replace(silent=Stay(MAX_INT32, CELERY_SILENT, sight.pods.problem))
+    if problem := sight.pods.problem or running.unknown(pods, count):
+        active = active._replace(silent=Stay(MAX_INT32, CELERY_SILENT, problem))
     observation = Observation(live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, at=now.wall)
     return _Seen(observation, seen, told, active, kept, experience, is_rolling or count != live.replicas)
 

@@ -191,6 +191,12 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
     return Active(tasks, busy, silent)
 
 
+def unknown(pods: Iterable[Pod], count: int) -> str:
+    """Return that pods are not known of yet, if there are more: nobody has asked those."""
+    missing = count - sum(map(_is_there, pods))
+    return f"{missing} pods are not known yet" if missing > 0 else ""
+
+
 def costs(pods: Sequence[Seen], told: Told, stays: Kept) -> tuple[Cost, ...]:
     """Return the deletion costs that are to change: the tasks a pod runs, and much more for one that must not go."""
     tasks: Tasks = told if isinstance(told, Mapping) else {}
@@ -211,9 +217,14 @@ def taken_back(pods: Iterable[Seen]) -> tuple[Cost, ...]:
 
 def _works(pod: Pod, *, answers: bool) -> bool:
     """Say whether a pod may run tasks: Celery runs in it, and says so, or the pod is ready or has been."""
-    if pod.is_terminating or pod.phase in {"Failed", "Succeeded"} or not pod.is_running:
+    if not (_is_there(pod) and pod.is_running):
         return False
     return answers or pod.is_ready is not False or pod.was_ready
+
+
+def _is_there(pod: Pod) -> bool:
+    """Say whether a pod is one of its ReplicaSet's."""
+    return not pod.is_terminating and pod.phase not in {"Failed", "Succeeded"}
 
 
 def _least(pods: Iterable[Pod], must_stay: Iterable[str], *, is_rolling: bool) -> int:
@@ -221,7 +232,7 @@ def _least(pods: Iterable[Pod], must_stay: Iterable[str], *, is_rolling: bool) -
 
     Of several ReplicaSets a Deployment makes each smaller, whatever runs there.
     """
-    there = {pod.name: pod for pod in pods if not pod.is_terminating and pod.phase not in {"Failed", "Succeeded"}}
+    there = {pod.name: pod for pod in pods if _is_there(pod)}
     must_stay = set(must_stay)
     if is_rolling:
         return MAX_INT32

@@ -54,6 +54,10 @@ def test_pods_that_are_known_to_be_idle_go(rescaled):
     assert rescaled(3, "abc")[:2] == (1, "TooFewReplicas")
 
 
+def test_pods_that_are_not_known_of_are_not_known_to_be_idle(rescaled):
+    assert rescaled(5, "abc") == (5, "CelerySilent", "2 pods are not known yet")
+
+
 def test_nothing_goes_by_an_answer_of_long_ago(rescaled):
     message = "what runs was told too long ago, and is asked again"
     assert rescaled(3, "abc", seconds_ago=50) == (3, "CelerySilent", message)
