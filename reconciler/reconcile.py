@@ -135,12 +135,15 @@ def _scaled(world: World, app: App, before: Remembered) -> tuple[Remembered, Ver
 def _rescaled(world: World, app: App, before: Remembered) -> Remembered:
     lives = [live for live in world.cache.of(app).values() if plan.belongs(app, live)]
     targets = list(groups.targets(app, before.scaled.groups, lives))
-    sight = world.sight
-    if sight is None or sight.number == before.tick or not sight.knows(each.key for each in targets):
+    sight, cluster = world.sight, None if world.dry_run else world.cluster
+    if sight is None:
+        return before
+    before = groups.ended(before, lives, sight, cluster)
+    if sight.number == before.tick or not sight.knows(each.key for each in targets):
         return before
     if others := [other for other in world.cache.apps.by((app.ref.namespace, app.label)) if plan.shares(app, other)]:
-        return groups.ambiguous(before, targets, others)
-    return groups.rescaled(before, targets, sight, None if world.dry_run else world.cluster, world.now)
+        return groups.ambiguous(before, targets, others, sight, cluster)
+    return groups.rescaled(before, targets, sight, cluster, world.now)
 
 
 def scaled(app: App, before: Scaled, schema: Schema) -> Scaled:

@@ -142,11 +142,12 @@ class Kept(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a pod's deletion is to cost."""
+    """What a pod's deletion is to cost, and what it cost before we have written it; None: that is not to be there."""
 
     pod: Ref
     uid: str
-    cost: int
+    cost: str | None
+    before: str | None
 
 
 def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience) -> Kept:
@@ -200,19 +201,28 @@ def unknown(pods: Iterable[Pod], count: int) -> str:
 def costs(pods: Sequence[Seen], told: Told, stays: Kept) -> tuple[Cost, ...]:
     """Return the deletion costs that are to change: the tasks a pod runs, and much more for one that must not go."""
     tasks: Tasks = told if isinstance(told, Mapping) else {}
-    must_stay = {*stays.busy, *stays.silent} if isinstance(told, Mapping) else stays.busy.keys()
+    there = [each for each in pods if not each.pod.is_terminating]
+    must_stay = {*stays.busy, *stays.silent}
+    if all(each.pod.name in must_stay for each in there):
+        must_stay = set()
 
     def cost(pod: Pod) -> int:
         return len(tasks.get(pod.name, ())) + (KEPT_COST if pod.name in must_stay else 0)
 
-    found = (Cost(each.ref, each.uid, cost(each.pod)) for each in pods if not each.pod.is_terminating)
-    before = {each.uid: each.deletion_cost for each in pods}
-    return tuple(each for each in found if each.cost != before[each.uid])
+    found = ((each, cost(each.pod)) for each in there)
+    return tuple(Cost(each.ref, each.uid, str(new), _before(each)) for each, new in found if new != each.deletion_cost)
+
+
+def _before(seen: Seen) -> str:
+    if seen.cost_before is not None:
+        return seen.cost_before
+    return str(seen.deletion_cost) if seen.deletion_cost else ""
 
 
 def taken_back(pods: Iterable[Seen]) -> tuple[Cost, ...]:
-    """Return the costs that are of no use any more."""
-    return tuple(Cost(each.ref, each.uid, 0) for each in pods if each.deletion_cost and not each.pod.is_terminating)
+    """Return what stood there before for each cost that we have written."""
+    ours = (each for each in pods if each.cost_before is not None and not each.pod.is_terminating)
+    return tuple(Cost(each.ref, each.uid, each.cost_before or None, None) for each in ours)
 
 
 def _works(pod: Pod, *, answers: bool) -> bool:

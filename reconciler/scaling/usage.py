@@ -12,6 +12,8 @@ from render.naming import WORKER_CONTAINER
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-deletion-cost"""
+COST_BEFORE = "celeryproject.org/deletion-cost-before"
+"""Beside a deletion cost that we have written: the one before, or nothing if there was none."""
 
 _HASH = "pod-template-hash"
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
@@ -27,6 +29,8 @@ class Seen(NamedTuple):
     deployment: str
     deletion_cost: int
     pod: Pod
+    cost_before: str | None = None
+    """What stood there before we have written it; None: we have not."""
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -60,7 +64,8 @@ def seen(manifest: Manifest, _old: Seen | None = None) -> Seen | None:
         requests=_requests(manifest),
     )
     version = metadata.get("resourceVersion", "")
-    return Seen(Ref.of(manifest), metadata["uid"], version, deployment, _cost(metadata), pod)
+    before = (metadata.get("annotations") or {}).get(COST_BEFORE)
+    return Seen(Ref.of(manifest), metadata["uid"], version, deployment, _cost(metadata), pod, before)
 
 
 def measured(manifest: Manifest) -> Measured:

@@ -52,8 +52,8 @@ def stays(**tasks):
     return Kept({name: Sighting(name, its, its.started_at, its.started_at, NOW) for name, its in tasks.items()}, NONE)
 
 
-def seen(name="a", cost=0, **more):
-    return Seen(Ref("v1", "Pod", "web", name), f"uid of {name}", "7", "shop-worker", cost, pod(name, **more))
+def seen(name="a", cost=0, before=None, **more):
+    return Seen(Ref("v1", "Pod", "web", name), f"uid of {name}", "7", "shop-worker", cost, pod(name, **more), before)
 
 
 # Which must stay
@@ -287,26 +287,44 @@ def test_tasks_of_a_second_never_keep_a_pod(looks):
 @pytest.mark.parametrize(
     ("its", "tasks", "must", "cost"),
     [
-        pytest.param(seen(), (task(), task(id_="2")), NOBODY, 2, id="one that runs tasks costs their number"),
+        pytest.param(seen(), (task(), task(id_="2")), NOBODY, ("2", ""), id="one that runs tasks costs their number"),
         pytest.param(seen(), (), NOBODY, None, id="an idle one stays at nothing"),
         pytest.param(seen(cost=1), (task(),), NOBODY, None, id="what it says already is not written again"),
-        pytest.param(seen(cost=3), (), NOBODY, 0, id="one that has become idle costs nothing any more"),
-        pytest.param(seen(), (task(),), stays(a=task()), KEPT_COST + 1, id="one that must stay"),
-        pytest.param(seen(), None, Kept({}, frozenset("a")), KEPT_COST, id="one that is silent must too"),
+        pytest.param(seen(cost=3, before=""), (), NOBODY, ("0", ""), id="one that has become idle costs nothing"),
+        pytest.param(seen(), (task(),), stays(a=task()), (f"{KEPT_COST + 1}", ""), id="one that must stay"),
+        pytest.param(seen(), None, Kept({}, frozenset("a")), (f"{KEPT_COST}", ""), id="one that is silent must too"),
         pytest.param(seen(is_terminating=True), (task(),), NOBODY, None, id="one that goes already needs no cost"),
+        pytest.param(seen(cost=7), (task(),), NOBODY, ("1", "7"), id="what somebody else wrote is remembered"),
+        pytest.param(seen(cost=2, before="7"), (task(),), NOBODY, ("1", "7"), id="for as long as ours stands there"),
     ],
 )
 def test_only_costs_that_change_are_written(its, tasks, must, cost):
-    expected = () if cost is None else (Cost(its.ref, its.uid, cost),)
-    assert running.costs([its], {} if tasks is None else {"a": tasks}, must) == expected
+    expected = () if cost is None else (Cost(its.ref, its.uid, *cost),)
+    assert running.costs([its, seen("idle")], {} if tasks is None else {"a": tasks}, must) == expected
 
 
 @pytest.mark.parametrize("nothing", [Silent(), NotAsked()])
 def test_if_nobody_knows_all_cost_the_same(nothing):
-    pods = [seen("a", 3), seen("b")]
-    assert running.costs(pods, nothing, Kept({}, frozenset("ab"))) == (Cost(pods[0].ref, pods[0].uid, 0),)
+    pods = [seen("a", 3, before=""), seen("b")]
+    assert running.costs(pods, nothing, Kept({}, frozenset("ab"))) == (Cost(pods[0].ref, pods[0].uid, "0", ""),)
 
 
-def test_afterwards_costs_are_taken_back():
-    pods = [seen("a", 3), seen("b"), seen("c", 5, is_terminating=True)]
-    assert running.taken_back(pods) == (Cost(pods[0].ref, pods[0].uid, 0),)
+def test_where_nobody_answers_one_that_was_ready_goes_after_one_that_never_was():
+    """Both are not ready: the cost alone tells them apart, and the floor rests on it."""
+    was = seen("a", is_ready=False, started_at=ago(7200))
+    never = seen("b", is_ready=False, started_at=ago(9), ready_since=ago(9))
+    pods = [was.pod, never.pod]
+    must = running.kept(POLICY, pods, Silent(), Experience())
+    assert running.active(POLICY, pods, Silent(), must, is_rolling=False).silent.pods == 1  # so one of the two goes
+    assert running.costs([was, never], Silent(), must) == (Cost(was.ref, was.uid, f"{KEPT_COST}", ""),)
+
+
+def test_afterwards_what_was_there_before_is_there_again():
+    pods = [
+        seen("a", 3, before=""),
+        seen("b", 7),
+        seen("c", 5, before="7"),
+        seen("d", 5, before="", is_terminating=True),
+    ]
+    expected = (Cost(pods[0].ref, pods[0].uid, None, None), Cost(pods[2].ref, pods[2].uid, "7", None))
+    assert running.taken_back(pods) == expected

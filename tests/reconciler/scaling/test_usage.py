@@ -28,7 +28,7 @@ def pod(manifest):
 def test_a_pod_is_what_the_autoscaler_has_to_know_of_it(pod):
     seen = usage.seen(
         pod(
-            metadata={"annotations": {"controller.kubernetes.io/pod-deletion-cost": "3"}},
+            metadata={"annotations": {usage.DELETION_COST: "3", usage.COST_BEFORE: ""}},
             resources={"requests": {"cpu": "250m", "memory": "1Ki"}},
             phase="Running",
             startTime="2026-01-31T12:00:00Z",
@@ -38,7 +38,7 @@ def test_a_pod_is_what_the_autoscaler_has_to_know_of_it(pod):
             ],
         )
     )
-    assert (seen.deployment, seen.deletion_cost) == ("shop-worker", 3)
+    assert (seen.deployment, seen.deletion_cost, seen.cost_before) == ("shop-worker", 3, "")
     assert seen.pod == Pod(
         name="shop-worker-5f4d-x",
         phase="Running",
