@@ -55,11 +55,15 @@ def _measured(case: Case) -> Decision:
 
 
 def _begun(policy: Policy, seen: Observation, history: History, now: datetime) -> History:
-    """Return the history, begun where it is empty: with the pods there are, and a message that was there just now."""
+    """Return the history, begun where it is empty: with the pods there are, and a message that was there just now.
+
+    What is done while the broker is away says nothing of what there is to do. Queues that cannot be read are a failure.
+    """
     is_active = history.active_at is None or not _is_idle(seen)
+    is_unheard = policy.average_length is None and seen.active is not None and seen.active.is_unheard
     return replace(
         history,
-        recommendations=history.recommendations or (Record(now, seen.replicas),),
+        recommendations=(() if is_unheard else history.recommendations) or (Record(now, seen.replicas),),
         active_at=None if policy.average_length is None else now if is_active else history.active_at,
         scaled_to_zero=history.scaled_to_zero and seen.replicas == 0,
         silent_since=None,

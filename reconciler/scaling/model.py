@@ -256,6 +256,8 @@ class Active(NamedTuple):
     """For the sake of what is known to run."""
     silent: Stay = Stay()
     """For the sake of what might run besides, where nobody says."""
+    is_unheard: bool = False
+    """Nobody says anything: the broker may be away."""
 
 
 class Silent(NamedTuple):

@@ -189,7 +189,7 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
         busy, silent = (
             each._replace(message=f"{each.message}; {why}") if each.pods else each for each in (busy, silent)
         )
-    return Active(tasks, busy, silent)
+    return Active(tasks, busy, silent, is_unheard=isinstance(told, Silent))
 
 
 def unknown(pods: Iterable[Pod], count: int) -> str:

@@ -461,3 +461,26 @@ def test_a_limit_takes_the_place_of_the_one_before():
     assert [each for each in decision.conditions if each.type == "ScalingLimited"] == [
         Condition("ScalingLimited", "True", "TasksRunning", "running tasks need 4 pods")
     ]
+
+
+OUTAGES = {"that is over": (True, 4), "that there never was": (False, 1)}
+
+
+@pytest.mark.parametrize(("is_unheard", "replicas"), OUTAGES.values(), ids=OUTAGES)
+def test_after_an_outage_of_the_broker_the_windows_of_cpu_begin_anew(is_unheard, replicas):
+    """Nobody answers for ten minutes, and pods do little: nothing runs but what was begun before."""
+    policy = replace(POLICY, average_length=None, metrics=(CPU,), behavior=STEADY)
+    pods = tuple(
+        Pod(name, "Running", is_ready=True, ready_since=OLD, started_at=OLD, requests={"cpu": 1000}) for name in "abcd"
+    )
+
+    def observed(active, now):
+        usage = Usage({"cpu": {pod.name: Sample(10, now, 15) for pod in pods}})
+        return Observation(4, 4, pods, usage, None, active, at=now)
+
+    history, now = BEGINNING, NOW
+    for _ in range(40):
+        decision = decided(policy, observed(silent(4)._replace(is_unheard=is_unheard), now), history, now)
+        assert decision.replicas == 4
+        history, now = decision.history, now + timedelta(seconds=15)
+    assert decided(policy, observed(NOTHING, now), history, now).replicas == replicas
