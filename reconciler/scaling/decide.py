@@ -151,7 +151,7 @@ def _with_busy_pods(case: Case, decision: Decision) -> Decision:
     if active is None:
         return decision
     decision = replace(decision, metrics={**decision.metrics, "running": active.tasks})
-    slots = -(-max(active.tasks, 0) // case.policy.concurrency)
+    slots = -(-max(active.tasks, 0) // max(case.policy.concurrency, active.in_one_pod))
     needed = Stay(slots, TASKS_RUNNING, f"running tasks need {slots} pods")
     stay = max(needed, active.busy, key=lambda each: each.pods)
     if active.silent.pods > decision.replicas:

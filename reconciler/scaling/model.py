@@ -109,7 +109,7 @@ class Policy:
     cooldown_seconds: float
     paused: bool
     concurrency: int
-    """Tasks that run in one pod at a time."""
+    """Tasks that run in one pod at a time, as far as is known."""
     grace_seconds: float = 60
     """In which a pod that goes may finish what it runs."""
     time_limit_seconds: float | None = None
@@ -123,7 +123,7 @@ class Policy:
     @classmethod
     def of(cls, group: Mapping[str, Any], timing: Timing = Timing()) -> Self:
         """Return the policy of a group with `scaling`, as the renderer's model has it, defaults and all."""
-        scaling, concurrency, pool = group["scaling"], group.get("concurrency", 1), group.get("pool", "prefork")
+        scaling, pool = group["scaling"], group.get("pool", "prefork")
         return cls(
             min_replicas=scaling["minReplicas"],
             max_replicas=scaling["maxReplicas"],
@@ -132,8 +132,7 @@ class Policy:
             behavior=_behavior(scaling.get("behavior") or {}, timing),
             cooldown_seconds=scaling["cooldownSeconds"],
             paused=scaling["paused"],
-            # auto: a pod may have one CPU
-            concurrency=1 if concurrency == "auto" or pool == "solo" else max(concurrency, 1),
+            concurrency=1 if pool == "solo" else max(_concurrency(group), 1),
             grace_seconds=_grace_seconds(group),
             time_limit_seconds=group.get("timeLimitSeconds") if pool in LIMITS else None,
             returns_tasks="softShutdownSeconds" in group,
@@ -144,6 +143,18 @@ class Policy:
     @property
     def tolerance(self) -> Tolerance:
         return Tolerance(self.behavior.scale_down.tolerance, self.behavior.scale_up.tolerance)
+
+
+def _concurrency(group: Mapping[str, Any]) -> int:
+    """Return it as Celery finds it: `auto` is the CPU limit, rounded up. Without one it is up to the node.
+
+    https://docs.celeryq.dev/en/v5.7.0/userguide/configuration.html#worker-concurrency
+    """
+    concurrency: int | str = group.get("concurrency", 1)
+    if isinstance(concurrency, int):
+        return concurrency
+    limit = ((group.get("resources") or {}).get("limits") or {}).get("cpu", 0)
+    return -(-quantity.milli(limit) // 1000)
 
 
 def _grace_seconds(group: Mapping[str, Any]) -> float:
@@ -258,6 +269,8 @@ class Active(NamedTuple):
     """For the sake of what might run besides, where nobody says."""
     is_unheard: bool = False
     """Nobody says anything: the broker may be away."""
+    in_one_pod: int = 0
+    """The most tasks that one pod runs."""
 
 
 class Silent(NamedTuple):

@@ -171,7 +171,7 @@ def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience
 
 def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_rolling: bool) -> Active:
     """Return what a decision has to know of what runs."""
-    tasks = sum(map(len, told.values())) if isinstance(told, Mapping) else 0
+    tasks = [len(its) for its in told.values()] if isinstance(told, Mapping) else []
     busy, silent = Stay(), Stay()
     if stays.busy:
         oldest = min(stays.busy.values(), key=lambda each: each.began)
@@ -189,7 +189,7 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
         busy, silent = (
             each._replace(message=f"{each.message}; {why}") if each.pods else each for each in (busy, silent)
         )
-    return Active(tasks, busy, silent, is_unheard=isinstance(told, Silent))
+    return Active(sum(tasks), busy, silent, is_unheard=isinstance(told, Silent), in_one_pod=max(tasks, default=0))
 
 
 def unknown(pods: Iterable[Pod], count: int) -> str:

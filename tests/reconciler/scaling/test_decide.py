@@ -452,8 +452,23 @@ def test_a_solo_worker_runs_one_task_at_a_time():
     assert Policy.of({**group(), "pool": "solo", "concurrency": 8}).concurrency == 1
 
 
-def test_an_automatic_concurrency_may_be_one():
-    assert Policy.of(group("auto")).concurrency == 1
+@pytest.mark.parametrize(("limits", "slots"), [({"cpu": "8"}, 8), ({"cpu": "2500m"}, 3), ({"cpu": "50m"}, 1), ({}, 1)])
+def test_an_automatic_concurrency_is_the_limit_of_cpu_as_celery_rounds_it(limits, slots):
+    assert Policy.of({**group("auto"), "resources": {"limits": limits}}).concurrency == slots
+
+
+def test_where_it_is_not_known_it_is_as_many_as_one_pod_runs():
+    assert decided(POLICY, seen(8, 0, Active(17, in_one_pod=8))).replicas == 3
+
+
+def test_twenty_pods_of_eight_cpus_with_short_tasks_scale_in():
+    scaling = group("auto")["scaling"] | {"maxReplicas": 20, "queue": {"averageLength": 8}}
+    policy = Policy.of({"scaling": scaling, "concurrency": "auto", "resources": {"limits": {"cpu": "8"}}})
+    history, replicas, now = BEGINNING, 20, NOW
+    for _ in range(60):
+        decision = decided(policy, seen(replicas, 48, Active(48)), history, now)
+        history, replicas, now = decision.history, decision.replicas, now + timedelta(seconds=15)
+    assert replicas == 6
 
 
 def test_a_limit_takes_the_place_of_the_one_before():
