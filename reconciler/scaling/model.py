@@ -161,8 +161,8 @@ def _grace_seconds(group: Mapping[str, Any]) -> float:
     """Return for how long tasks go on in a pod that was told to go."""
     hook = (group.get("lifecycle") or {}).get("preStop") or {}
     slept = (hook.get("sleep") or {}).get("seconds", 0)
-    whole = group.get("terminationGracePeriodSeconds", 60)
-    return float(min(whole, group.get("softShutdownSeconds", whole)) - slept)
+    whole = group.get("terminationGracePeriodSeconds", 60) - slept
+    return float(min(whole, group.get("softShutdownSeconds", whole)))
 
 
 def _target(name: str, target: Mapping[str, Any]) -> ResourceTarget:
@@ -192,6 +192,8 @@ class Pod:
     """Of the container that runs Celery, by resource."""
     is_running: bool = True
     """That container does: it is not about to be started again."""
+    is_unknown: bool = False
+    """Its condition Ready is Unknown: its node is not heard of. To a ReplicaSet it is not ready then."""
 
     @property
     def was_ready(self) -> bool:

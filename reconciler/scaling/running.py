@@ -246,8 +246,8 @@ def _least(pods: Iterable[Pod], must_stay: Iterable[str], *, is_rolling: bool) -
     must_stay = set(must_stay)
     if is_rolling:
         return MAX_INT32
-    before_all = all(there[name].is_ready for name in must_stay)
-    free = [pod for name, pod in there.items() if name not in must_stay and (before_all or not pod.is_ready)]
+    ready = {name for name, pod in there.items() if pod.is_ready and not pod.is_unknown}
+    free = there.keys() - must_stay if must_stay <= ready else there.keys() - must_stay - ready
     return len(there) - len(free)
 
 

@@ -58,6 +58,7 @@ def seen(manifest: Manifest, _old: Seen | None = None) -> Seen | None:
         phase=status.get("phase", ""),
         is_terminating="deletionTimestamp" in metadata,
         is_ready=None if ready is None else ready["status"] != "False",
+        is_unknown=ready is not None and ready["status"] == "Unknown",
         ready_since=_time((ready or {}).get("lastTransitionTime")),
         started_at=_time(status.get("startTime")),
         is_running=_is_running(status),

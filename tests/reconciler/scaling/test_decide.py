@@ -438,6 +438,13 @@ def test_the_window_of_the_flags_is_that_of_a_behavior_without_one():
         pytest.param({"terminationGracePeriodSeconds": 600, "timeLimitSeconds": 500}, 600, 500, False, id="as written"),
         pytest.param({"lifecycle": {"preStop": {"sleep": {"seconds": 10}}}}, 50, None, False, id="less what it sleeps"),
         pytest.param({"softShutdownSeconds": 20}, 20, None, True, id="until tasks are put back"),
+        pytest.param(
+            {"softShutdownSeconds": 20, "lifecycle": {"preStop": {"sleep": {"seconds": 10}}}},
+            20,
+            None,
+            True,
+            id="which begins after the sleep",
+        ),
         pytest.param({"pool": "gevent", "timeLimitSeconds": 5}, 60, 5, False, id="gevent has the limit"),
         pytest.param({"pool": "threads", "timeLimitSeconds": 5}, 60, None, False, id="threads have not"),
         pytest.param({"pool": "solo", "timeLimitSeconds": 5}, 60, None, False, id="nor has solo"),

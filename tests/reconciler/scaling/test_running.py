@@ -143,6 +143,7 @@ LEAST = {
     "nor do those that go": ([A, B, pod("c", is_terminating=True)], {"b"}, False, 1),
     "one that is not ready goes before all that are": ([was_ready("a"), B, C], {"a"}, False, 3),
     "but after those that are not either": ([was_ready("a"), pod("b", is_ready=False), C], {"a"}, False, 2),
+    "one that is not heard of goes before them too": ([pod("a", is_unknown=True), B, C], {"a"}, False, 3),
     "while pods are replaced, all": ([A, B, C], {"b"}, True, MAX_INT32),
     "unless nobody has to": ([A, B, C], set(), True, 0),
 }

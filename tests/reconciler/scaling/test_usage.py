@@ -57,6 +57,14 @@ def test_what_is_not_known_of_a_pod_is_none(pod):
 
 
 @pytest.mark.parametrize(
+    ("status", "is_ready", "is_unknown"), [("True", True, False), ("False", False, False), ("Unknown", True, True)]
+)
+def test_a_pod_that_is_not_heard_of_is_ready_to_the_autoscaler_alone(pod, status, is_ready, is_unknown):
+    found = usage.seen(pod(conditions=[{"type": "Ready", "status": status}])).pod
+    assert (found.is_ready, found.is_unknown) == (is_ready, is_unknown)
+
+
+@pytest.mark.parametrize(
     ("phase", "state", "runs"),
     [
         pytest.param("Running", {"running": {}}, True, id="as it says"),
