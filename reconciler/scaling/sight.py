@@ -68,9 +68,10 @@ class Sight:
         return self.pods.by((deployment.namespace, deployment.name))
 
     def rival(self, deployment: Ref, app_uid: str) -> Autoscaler | None:
-        """Return who else scales a Deployment."""
+        """Return who else scales a Deployment, of several the first by name."""
         found = self.autoscalers.by((deployment.namespace, deployment.name))
-        return next((each for each in found if each.controller != app_uid), None)
+        rivals = (each for each in found if each.controller != app_uid)
+        return min(rivals, key=lambda each: each.ref.name, default=None)
 
     def usage(self, pods: Iterable[Seen]) -> Usage:
         """Return what these pods use of each resource."""
