@@ -176,12 +176,14 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
     if stays.busy:
         oldest = min(stays.busy.values(), key=lambda each: each.began)
         message = (
-            f"{_pods(stays.busy)} tasks that might not end within {policy.grace_seconds:g} s: "
-            f"{oldest.task.name} runs since {oldest.since:%H:%M:%S} UTC"
+            f"{oldest.pod} runs {oldest.task.name} since {oldest.since:%H:%M:%S} UTC, "
+            f"which might not end within {policy.grace_seconds:g} s"
         )
         busy = Stay(_least(pods, stays.busy, is_rolling=is_rolling), TASKS_RUNNING, message)
     if stays.silent:
-        why = told.message if isinstance(told, NotAsked) else f"{_pods(stays.silent, 'do')} not answer what runs"
+        first, *others = sorted(stays.silent)
+        who = f"{first} and others do" if others else f"{first} does"
+        why = told.message if isinstance(told, NotAsked) else f"{who} not answer what runs"
         least = _least(pods, {*stays.busy, *stays.silent}, is_rolling=is_rolling)
         silent = Stay(least, NOT_ASKED if isinstance(told, NotAsked) else CELERY_SILENT, why)
     if is_rolling and (stays.busy or stays.silent):
@@ -249,8 +251,3 @@ def _least(pods: Iterable[Pod], must_stay: Iterable[str], *, is_rolling: bool) -
     ready = {name for name, pod in there.items() if pod.is_ready and not pod.is_unknown}
     free = there.keys() - must_stay if must_stay <= ready else there.keys() - must_stay - ready
     return len(there) - len(free)
-
-
-def _pods(names: Iterable[str], does: str = "run") -> str:
-    first, *others = sorted(names)
-    return f"{first} and {len(others)} more {does}" if others else f"{first} {'does' if does == 'do' else 'runs'}"

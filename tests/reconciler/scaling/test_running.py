@@ -160,9 +160,21 @@ def test_so_many_pods_that_none_goes_that_must_stay(pods, busy, is_rolling, leas
 def test_it_is_said_who_has_to_stay_and_why():
     must = stays(b=task(600), a=task(60))._replace(silent=frozenset("c"))
     found = running.active(POLICY, [A, B, C], {"a": (task(60),), "b": (task(600),)}, must, is_rolling=False)
-    message = "a and 1 more run tasks that might not end within 60 s: report runs since 11:50:00 UTC"
+    message = "b runs report since 11:50:00 UTC, which might not end within 60 s"
     assert found.busy == Stay(2, "TasksRunning", message)
     assert found.silent == Stay(3, "CelerySilent", "c does not answer what runs")
+
+
+def test_the_words_stay_the_same_while_other_tasks_come_and_go():
+    """Each change of the status is a write, and an Event."""
+
+    def words(*others):
+        must = stays(a=task(600), **{name: task(60) for name in others})._replace(silent=frozenset(("d", *others)))
+        found = running.active(POLICY, [A, B, C, pod("d")], {}, must, is_rolling=False)
+        return found.busy.message, found.silent.message
+
+    assert words("b") == words("b", "c")
+    assert words("b")[0] == words("c")[0] == words()[0]
 
 
 def test_where_nobody_may_ask_it_is_said_why():
