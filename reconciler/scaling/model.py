@@ -116,6 +116,8 @@ class Policy:
     """After which a task is killed."""
     returns_tasks: bool = False
     """What is not acknowledged is put back in the grace, and runs again elsewhere."""
+    reserved: int = 0
+    """Tasks that a pod may have taken for each slot besides, and begins even after it was told to go."""
     when_silent: Literal["Hold", "ScaleIn"] = "Hold"
     """What becomes of a scale-in while workers do not say what they run."""
     timing: Timing = field(default=Timing())
@@ -136,6 +138,8 @@ class Policy:
             grace_seconds=_grace_seconds(group),
             time_limit_seconds=group.get("timeLimitSeconds") if pool in LIMITS else None,
             returns_tasks="softShutdownSeconds" in group,
+            # https://github.com/celery/celery/blob/v5.6.0/celery/concurrency/thread.py (on_stop); 5.7 drops them
+            reserved=0 if pool != "threads" or group.get("disablePrefetch") else group.get("prefetchMultiplier", 4),
             when_silent=scaling.get("whenSilent", "Hold"),
             timing=timing,
         )

@@ -119,6 +119,12 @@ class Experience:
         took, missed = self.took.get(name), self.missed.get(name)
         return missed if took is None or (missed and missed.least > took.most) else took
 
+    @property
+    def longest_of_all(self) -> float:
+        """Return how many seconds a task may take of which not even the name is known."""
+        found = [self.longest(name) for name in {*self.took, *self.missed, *self.running}]
+        return max((each.most if each else float("inf") for each in found), default=float("inf"))
+
     def seconds_left(self, seen: Sighting, limit_seconds: float | None) -> float:
         """Return how long a task may still run: by its limit, and by the longest of its name; else nobody knows.
 
@@ -164,7 +170,9 @@ def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience
             continue
         lost = [task for task in tasks[pod.name] if not (policy.returns_tasks and not task.is_acknowledged)]
         seen = [experience.last[pod.name, task.id] for task in lost]
-        if late := [each for each in seen if experience.seconds_left(each, limit) > grace]:
+        # What a pod has taken besides, it has because no slot is free.
+        more = policy.reserved * experience.longest_of_all if len(seen) >= policy.concurrency and policy.reserved else 0
+        if late := [each for each in seen if experience.seconds_left(each, limit) + more > grace]:
             busy[pod.name] = min(late, key=lambda each: each.began)
     return Kept(busy, frozenset(silent))
 
@@ -179,6 +187,8 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
             f"{oldest.pod} runs {oldest.task.name} since {oldest.since:%H:%M:%S} UTC, "
             f"which might not end within {policy.grace_seconds:g} s"
         )
+        if policy.reserved:
+            message += ", or what its pod has taken besides might not"
         busy = Stay(_least(pods, stays.busy, is_rolling=is_rolling), TASKS_RUNNING, message)
     if stays.silent:
         first, *others = sorted(stays.silent)

@@ -455,6 +455,19 @@ def test_how_long_tasks_may_go_on_in_a_pod_that_goes(more, grace, limit, returns
     assert (policy.grace_seconds, policy.time_limit_seconds, policy.returns_tasks) == (grace, limit, returns)
 
 
+@pytest.mark.parametrize(
+    ("more", "reserved"),
+    [
+        ({"pool": "prefork"}, 0),
+        ({"pool": "threads"}, 4),
+        ({"pool": "threads", "prefetchMultiplier": 1}, 1),
+        ({"pool": "threads", "disablePrefetch": True}, 0),
+    ],
+)
+def test_what_a_pod_begins_after_it_was_told_to_go(more, reserved):
+    assert Policy.of({**group(), **more}).reserved == reserved
+
+
 def test_a_solo_worker_runs_one_task_at_a_time():
     assert Policy.of({**group(), "pool": "solo", "concurrency": 8}).concurrency == 1
 

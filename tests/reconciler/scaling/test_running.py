@@ -105,6 +105,22 @@ def test_of_several_tasks_one_is_enough_and_the_oldest_is_named():
     assert kept({"a": tasks}, experience=known(send=2)) == ({"a": tasks[2]}, NONE)
 
 
+THREADS = replace(POLICY, concurrency=2, reserved=1)
+SLOTS = {
+    "one is free": (THREADS, 1, known(report=50), NONE),
+    "all are busy": (THREADS, 2, known(report=50), {"a"}),
+    "but not for long": (THREADS, 2, known(report=25), NONE),
+    "and one of another name may have been taken": (THREADS, 2, known(report=25, other=600), {"a"}),
+    "but nothing is taken besides": (replace(THREADS, reserved=0), 2, known(report=50), NONE),
+}
+
+
+@pytest.mark.parametrize(("policy", "tasks", "experience", "busy"), SLOTS.values(), ids=SLOTS)
+def test_what_threads_have_taken_besides_has_to_end_too(policy, tasks, experience, busy):
+    tells = {"a": tuple(task(1, id_=str(number)) for number in range(tasks))}
+    assert kept(tells, policy=policy, experience=experience)[0].keys() == busy
+
+
 PODS = {
     "ready": (pod(), True),
     "without the condition": (pod(is_ready=None), True),
