@@ -60,10 +60,12 @@ def _begun(policy: Policy, seen: Observation, history: History, now: datetime) -
     What is done while the broker is away says nothing of what there is to do. Queues that cannot be read are a failure.
     """
     is_active = history.active_at is None or not _is_idle(seen)
-    is_unheard = policy.average_length is None and seen.active is not None and seen.active.is_unheard
+    is_away = (
+        policy.average_length is None and policy.when_silent == "Hold" and bool(seen.active and seen.active.is_unheard)
+    )
     return replace(
         history,
-        recommendations=(() if is_unheard else history.recommendations) or (Record(now, seen.replicas),),
+        recommendations=(() if is_away else history.recommendations) or (Record(now, seen.replicas),),
         active_at=None if policy.average_length is None else now if is_active else history.active_at,
         scaled_to_zero=history.scaled_to_zero and seen.replicas == 0,
         silent_since=None,

@@ -498,13 +498,17 @@ def test_a_limit_takes_the_place_of_the_one_before():
     ]
 
 
-OUTAGES = {"that is over": (True, 4), "that there never was": (False, 1)}
+OUTAGES = {
+    "that is over": (True, "Hold", 4),
+    "that there never was": (False, "Hold", 1),
+    "that is taken for granted": (True, "ScaleIn", 1),
+}
 
 
-@pytest.mark.parametrize(("is_unheard", "replicas"), OUTAGES.values(), ids=OUTAGES)
-def test_after_an_outage_of_the_broker_the_windows_of_cpu_begin_anew(is_unheard, replicas):
+@pytest.mark.parametrize(("is_unheard", "when_silent", "replicas"), OUTAGES.values(), ids=OUTAGES)
+def test_after_an_outage_of_the_broker_the_windows_of_cpu_begin_anew(is_unheard, when_silent, replicas):
     """Nobody answers for ten minutes, and pods do little: nothing runs but what was begun before."""
-    policy = replace(POLICY, average_length=None, metrics=(CPU,), behavior=STEADY)
+    policy = replace(POLICY, average_length=None, metrics=(CPU,), behavior=STEADY, when_silent=when_silent)
     pods = tuple(
         Pod(name, "Running", is_ready=True, ready_since=OLD, started_at=OLD, requests={"cpu": 1000}) for name in "abcd"
     )
@@ -516,6 +520,6 @@ def test_after_an_outage_of_the_broker_the_windows_of_cpu_begin_anew(is_unheard,
     history, now = BEGINNING, NOW
     for _ in range(40):
         decision = decided(policy, observed(silent(4)._replace(is_unheard=is_unheard), now), history, now)
-        assert decision.replicas == 4
+        assert decision.replicas == 4 or when_silent == "ScaleIn"
         history, now = decision.history, now + timedelta(seconds=15)
     assert decided(policy, observed(NOTHING, now), history, now).replicas == replicas
