@@ -126,11 +126,11 @@ def ambiguous(
     return replace(before, decisions=held, results=())
 
 
-def ended(before: Remembered, lives: Iterable[Live], sight: Sight, cluster: Cluster | None) -> Remembered:
+def without_ended(before: Remembered, lives: Iterable[Live], sight: Sight, cluster: Cluster | None) -> Remembered:
     """Forget groups that are not scaled any more, and leave nothing on their pods."""
     names = {group.name for group in before.scaled.groups}
     gone = before.decisions.keys() - names
-    for live in lives:
+    for live in lives if gone else ():
         if live.ref.kind == DEPLOYMENT.name and live.component in gone:
             _take_back(live, sight, cluster)
     return replace(before, decisions={name: each for name, each in before.decisions.items() if name in names})

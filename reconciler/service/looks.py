@@ -86,7 +86,7 @@ class Looks:
             cluster=self.cluster.in_term(holds),
             cache=self.cache,
             schema=self._schema,
-            sight=self.ticks.of(app) if plan.scales(app) else None,
+            sight=self.ticks.of(app),
             now=self.now(),
             installation=self._installation,
             dry_run=self.settings.dry_run,
