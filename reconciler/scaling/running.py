@@ -40,6 +40,10 @@ REMEMBERED = timedelta(hours=1)
 KEPT_COST = 1_000_000
 
 
+Run = tuple[str, str, datetime | None]
+"""Where a task runs, its id, and when it began, as its worker tells it: one that is retried keeps its id."""
+
+
 class Sighting(NamedTuple):
     """A task that ran when it was last asked about."""
 
@@ -71,8 +75,7 @@ class Took(NamedTuple):
 class Experience:
     """How long tasks take, by what was seen of them. Its times are steady."""
 
-    last: Mapping[tuple[str, str], Sighting] = field(default_factory=dict)
-    """By pod and id."""
+    last: Mapping[Run, Sighting] = field(default_factory=dict)
     answered: Mapping[str, datetime] = field(default_factory=dict)
     """When each pod last did."""
     took: Mapping[str, Took] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class Experience:
         tasks: Tasks = told if isinstance(told, Mapping) else {}
         oldest = now.steady - REMEMBERED
         last = {key: each for key, each in self.last.items() if each.at > oldest}
-        last |= {(pod, each.id): self._sighting(pod, each, now) for pod, its in tasks.items() for each in its}
+        last |= {_run(pod, each): self._sighting(pod, each, now) for pod, its in tasks.items() for each in its}
         took, missed = ({n: each for n, each in by.items() if each.at > oldest} for by in (self.took, self.missed))
         for key in [key for key, each in last.items() if each.at < now.steady and each.pod in tasks]:
             gone = last.pop(key)
@@ -106,7 +109,7 @@ class Experience:
 
         It cannot have begun before its pod was last seen without it, whatever that clock says.
         """
-        if before := self.last.get((pod, task.id)):
+        if before := self.last.get(_run(pod, task)):
             return before._replace(at=now.steady)
         since = task.started_at or now.wall - timedelta(seconds=TICK_SECONDS)
         age = max(now.wall - since, timedelta())
@@ -169,7 +172,7 @@ def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience
             silent.add(pod.name)
             continue
         lost = [task for task in tasks[pod.name] if not (policy.returns_tasks and not task.is_acknowledged)]
-        seen = [experience.last[pod.name, task.id] for task in lost]
+        seen = [experience.last[_run(pod.name, task)] for task in lost]
         # What a pod has taken besides, it has because no slot is free.
         more = policy.reserved * experience.longest_of_all if len(seen) >= policy.concurrency and policy.reserved else 0
         if late := [each for each in seen if experience.seconds_left(each, limit) + more > grace]:
@@ -235,6 +238,10 @@ def taken_back(pods: Iterable[Seen]) -> tuple[Cost, ...]:
     """Return what stood there before for each cost that we have written."""
     ours = (each for each in pods if each.cost_before is not None and not each.pod.is_terminating)
     return tuple(Cost(each.ref, each.uid, each.cost_before or None, None) for each in ours)
+
+
+def _run(pod: str, task: Task) -> Run:
+    return pod, task.id, task.started_at
 
 
 def _works(pod: Pod, *, answers: bool) -> bool:

@@ -239,7 +239,7 @@ def test_a_task_of_a_pod_that_is_silent_may_still_run():
     experience = after((0, told(task())))
     for silence in ({}, Silent(), NotAsked()):
         later = experience.after(silence, at(15))
-        assert (later.took, later.last) == ({}, {("a", "1"): Sighting("a", task(), ago(10), ago(10), NOW)})
+        assert (later.took, [*later.last.values()]) == ({}, [Sighting("a", task(), ago(10), ago(10), NOW)])
     assert experience.after({}, at(3600)).last == {}
 
 
@@ -247,7 +247,13 @@ def test_one_that_two_pods_run_is_two():
     """It came back from one that was thought to be lost."""
     experience = after((0, {"a": (task(600),), "b": (task(10),)}), (15, {"a": (), "b": (task(10),)}))
     assert experience.took["report"].most == 615
-    assert experience.last.keys() == {("b", "1")}
+    assert [each.pod for each in experience.last.values()] == ["b"]
+
+
+def test_one_that_is_retried_begins_anew():
+    """It keeps its id, and is there at each look."""
+    experience = after(*((15 * number, told(task(1 - 15 * number))) for number in range(40)))
+    assert (experience.took["report"].most, experience.running) == (16, {"report": 1})
 
 
 def test_one_whose_beginning_is_not_told_began_a_tick_before_it_was_first_seen():
