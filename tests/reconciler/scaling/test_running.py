@@ -140,8 +140,9 @@ def test_a_pod_that_does_not_answer_is_busy_if_it_ever_worked(its, stays, told):
     assert kept(told, [its]) == ({}, frozenset({"a"} if stays else ()))
 
 
-def test_a_pod_that_says_it_is_at_work_is_at_work_though_it_never_was_ready():
-    never = pod(is_ready=False, started_at=ago(900), ready_since=ago(900))
+@pytest.mark.parametrize("phase", ["Running", "Pending"])
+def test_a_pod_that_says_it_is_at_work_is_at_work_though_it_never_was_ready(phase):
+    never = pod(phase=phase, is_ready=False, started_at=ago(900), ready_since=ago(900))
     assert kept({"a": (task(600),)}, [never]) == ({"a": task(600)}, NONE)
 
 
