@@ -121,10 +121,12 @@ def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepRe
 
 def _scaled(world: World, app: App, before: Remembered) -> tuple[Remembered, Verdict | None]:
     """Return what was decided, at most once a tick, about the groups that are ours to scale."""
-    if not plan.scales(app):
-        return Remembered(), None
     try:
-        return _rescaled(world, app, replace(before, scaled=scaled(app, before.scaled, world.schema))), None
+        if not plan.scales(app):
+            _without_ended(world, app, replace(before, scaled=Scaled()))
+            return Remembered(), None
+        known = _without_ended(world, app, replace(before, scaled=scaled(app, before.scaled, world.schema)))
+        return _rescaled(world, app, known), None
     except Halted:
         raise
     except Exception as error:
@@ -132,8 +134,16 @@ def _scaled(world: World, app: App, before: Remembered) -> tuple[Remembered, Ver
         return before, verdicts.crashed(error)
 
 
+def _without_ended(world: World, app: App, before: Remembered) -> Remembered:
+    """Forget groups that are not scaled any more, and leave nothing behind where anything may be written."""
+    if world.sight is None or not plan.reports(app):
+        return before
+    lives = (live for live in world.cache.of(app).values() if plan.belongs(app, live))
+    return groups.without_ended(before, lives, world.sight, None if world.dry_run else world.cluster)
+
+
 def _rescaled(world: World, app: App, before: Remembered) -> Remembered:
-    sight = world.sight
+    sight, cluster = world.sight, None if world.dry_run else world.cluster
     if sight is None or sight.number == before.tick:
         return before
     lives = [live for live in world.cache.of(app).values() if plan.belongs(app, live)]
@@ -142,8 +152,8 @@ def _rescaled(world: World, app: App, before: Remembered) -> Remembered:
     if not sight.knows(each.key for each in targets):
         return before
     if others := [other for other in world.cache.apps.by((app.ref.namespace, app.label)) if plan.shares(app, other)]:
-        return groups.ambiguous(before, targets, others)
-    after = groups.rescaled(before, targets, sight, None if world.dry_run else world.cluster, world.now)
+        return groups.ambiguous(before, targets, others, sight, cluster)
+    after = groups.rescaled(before, targets, sight, cluster, world.now)
     return after if sight.only is None else after.beside(before)
 
 

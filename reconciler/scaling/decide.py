@@ -56,11 +56,15 @@ def _measured(case: Case) -> Decision:
 
 
 def _begun(policy: Policy, seen: Observation, history: History, now: datetime) -> History:
-    """Return the history, begun where it is empty: with the pods there are, and a message that was there just now."""
+    """Return the history, begun where it is empty: with the pods there are, and a message that was there just now.
+
+    What is done while the broker is away says nothing of what there is to do. Queues that cannot be read are a failure.
+    """
     is_active = history.active_at is None or not _is_idle(seen)
+    is_away = not policy.counts_queue and policy.when_silent == "Hold" and bool(seen.active and seen.active.is_unheard)
     return replace(
         history,
-        recommendations=history.recommendations or (Record(now, seen.replicas),),
+        recommendations=(() if is_away else history.recommendations) or (Record(now, seen.replicas),),
         active_at=(now if is_active else history.active_at) if policy.counts_queue else None,
         scaled_to_zero=history.scaled_to_zero and seen.replicas == 0,
         silent_since=None,
@@ -160,7 +164,7 @@ def _with_busy_pods(case: Case, decision: Decision) -> Decision:
     if active is None:
         return decision
     decision = replace(decision, metrics={**decision.metrics, "running": active.tasks})
-    slots = -(-max(active.tasks, 0) // case.policy.concurrency)
+    slots = -(-max(active.tasks, 0) // max(case.policy.concurrency, active.in_one_pod))
     needed = Stay(slots, TASKS_RUNNING, f"running tasks need {slots} pods")
     stay = max(needed, active.busy, key=lambda each: each.pods)
     if active.silent.pods > decision.replicas:

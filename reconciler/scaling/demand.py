@@ -100,15 +100,16 @@ class Demand:
         except Exception as error:  # noqa: BLE001 (kombu does not fit its Redis client, there are no more threads …)
             answered(_demanded(crews, Unreadable(f"broker: {type(error).__name__}")))
 
-    def of(self, crews: Crews) -> dict[GroupKey, Demanded]:
-        """Return the same of all groups, waited for: one time-out at most.
+    def of(self, crews: Crews, answered: Answered = lambda _: None) -> dict[GroupKey, Demanded]:
+        """Return the same of all groups, waited for: one time-out at most. It is told here.
 
         A message counts once, wherever it is: waiting, taken and not acknowledged, or in the hands of a worker alone.
         """
         found, heard = dict[GroupKey, Demanded](), SimpleQueue[Mapping[GroupKey, Demanded]]()
         self.look(crews, heard.put)
         while len(found) < len(crews):
-            found |= heard.get()
+            answered(told := heard.get())
+            found |= told
         return found
 
     def _look(self, crews: Crews, answered: Answered, question: _Question) -> None:

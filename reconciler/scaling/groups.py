@@ -27,14 +27,15 @@ from reconciler.scaling.model import (
     Stay,
 )
 from reconciler.scaling.pace import Line, Pace
-from reconciler.scaling.running import Cost, Experience, Kept, Told
+from reconciler.scaling.running import MARGIN_SECONDS, Cost, Experience, Kept, Told
 from reconciler.scaling.sight import Sight, crew
-from reconciler.scaling.usage import DELETION_COST, Seen
+from reconciler.scaling.usage import COST_BEFORE, DELETION_COST, Seen
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """So many pods' deletion costs are written at a time."""
+_TOO_OLD = "what runs was told too long ago, and is asked again"
 
 
 class Scaled(NamedTuple):
@@ -121,6 +122,7 @@ def rescaled(
                 f"HorizontalPodAutoscaler {rival.ref.name} scales Deployment {target.live.ref.name} too: remove one"
             )
             decisions[name] = _left_alone(target, "ForeignAutoscaler", message)
+            _take_back(target.live, sight, cluster)
             continue
         known = _pace(target, before.paces.get(name, Pace()), sight, now)
         seen = _seen(target, before.experience.get(name, Experience()), known, sight, now)
@@ -128,23 +130,37 @@ def rescaled(
         if target.group.policy.counts_queue:
             decision = replace(decision, metrics={**decision.metrics, **_waits(target.group.policy, known)})
         if decision.replicas != target.live.replicas:
-            results.append(_written(target.live, decision, seen, cluster))
+            results.append(_written(target, decision, seen, sight, cluster))
             if results[-1].outcome is Outcome.FAILED:
                 decision = replace(decision, history=decision.unwritten)
-        elif cluster and not seen.is_changing:
-            _set_costs(running.taken_back(seen.pods), cluster)
+        elif not seen.is_shrinking:
+            _take_back(target.live, sight, cluster)
         decisions[name], experience[name], paces[name] = decision, seen.experience, known
     return replace(
         before, tick=sight.number, decisions=decisions, experience=experience, paces=paces, results=tuple(results)
     )
 
 
-def ambiguous(before: Remembered, found: Iterable[Target], others: Iterable[App]) -> Remembered:
+def ambiguous(
+    before: Remembered, found: Sequence[Target], others: Iterable[App], sight: Sight, cluster: Cluster | None
+) -> Remembered:
     """Scale nothing that is another app's as well."""
     names = ", ".join(sorted(other.ref.name for other in others))
     message = f"CeleryApp {names} has the same label: which of them is to scale is not known"
     held = {each.group.name: _left_alone(each, "AmbiguousSelector", message) for each in found}
+    for each in found:
+        _take_back(each.live, sight, cluster)
     return replace(before, decisions=held, results=())
+
+
+def without_ended(before: Remembered, lives: Iterable[Live], sight: Sight, cluster: Cluster | None) -> Remembered:
+    """Forget groups that are not scaled any more, and leave nothing on their pods."""
+    names = {group.name for group in before.scaled.groups}
+    gone = before.decisions.keys() - names
+    for live in lives if gone else ():
+        if live.ref.kind == DEPLOYMENT.name and live.component in gone:
+            _take_back(live, sight, cluster)
+    return replace(before, decisions={name: each for name, each in before.decisions.items() if name in names})
 
 
 def _left_alone(target: Target, reason: str, message: str) -> Decision:
@@ -158,10 +174,15 @@ class _Seen(NamedTuple):
     observation: Observation
     pods: list[Seen]
     told: Told
+    active: Active
     kept: Kept
     experience: Experience
-    is_changing: bool
-    """Pods come or go."""
+    is_shrinking: bool
+    """Pods are still to go."""
+
+    def asks_all(self, replicas: int) -> bool:
+        """Say whether with so many pods all stay that do not say what they run."""
+        return self.active.silent.pods <= replicas
 
 
 def _pace(target: Target, before: Pace, sight: Sight, now: Moment) -> Pace:
@@ -185,30 +206,42 @@ def _seen(target: Target, before: Experience, known: Pace, sight: Sight, now: Mo
     policy, live = target.group.policy, target.live
     demanded = sight.demanded.get(target.key, Demanded(None, NotAsked()))
     seen, told, count = sight.pods_of(live.ref), demanded.running, live.status.get("replicas", 0)
-    pods, experience = tuple(each.pod for each in seen), before.after(told, now.wall)
-    kept = running.kept(policy, pods, told, experience, now.wall)
+    pods, experience = tuple(each.pod for each in seen), before.after(told, sight.heard.get(target.key, now))
+    kept = running.kept(policy, pods, told, experience)
     observed = live.status.get("observedGeneration", 0) >= live.generation
-    is_rolling = count > 0 and not (observed and live.status.get("updatedReplicas", 0) == count)
+    is_whole = live.status.get("updatedReplicas", 0) == count
+    is_rolling = count > 0 and not (observed and is_whole)
+    is_shrinking = not observed or (is_whole and count > (live.replicas or 0))
     active = running.active(policy, pods, told, kept, is_rolling=is_rolling)
-    if sight.pods.problem:
-        active = Active(active.tasks, active.busy, Stay(MAX_INT32, CELERY_SILENT, sight.pods.problem))
+    if isinstance(told, Mapping) and _is_old(sight, target.key):
+        active = active._replace(silent=Stay(MAX_INT32, CELERY_SILENT, _TOO_OLD))
+    if problem := sight.pods.problem or running.unknown(pods, count):
+        active = active._replace(silent=Stay(MAX_INT32, CELERY_SILENT, problem))
     slots = known.slots(policy.max_wait_seconds)
     observation = Observation(
         live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, slots, at=now.wall
     )
-    return _Seen(observation, seen, told, kept, experience, is_rolling or count != live.replicas)
+    return _Seen(observation, seen, told, active, kept, experience, is_shrinking)
 
 
-def _written(live: Live, decision: Decision, seen: _Seen, cluster: Cluster | None) -> StepResult:
-    before, after = live.replicas or 0, decision.replicas
+def _is_old(sight: Sight, key: GroupKey) -> bool:
+    """Say whether tasks may have begun since, of which nobody knows."""
+    return sight.age_seconds(key) > MARGIN_SECONDS
+
+
+def _written(target: Target, decision: Decision, seen: _Seen, sight: Sight, cluster: Cluster | None) -> StepResult:
+    live, before, after = target.live, target.live.replicas or 0, decision.replicas
     change = (Change("spec.replicas", before, after),)
     if cluster:
         try:
             if after < before:
                 refused = _set_costs(running.costs(seen.pods, seen.told, seen.kept), cluster)
-                if busy := [pod for pod in refused if pod in seen.kept.busy]:
-                    message = f"Pod {busy[0]} runs tasks, and its deletion cost was not written: {refused[busy[0]]}"
+                must_stay = {*seen.kept.busy, *(seen.kept.silent if seen.asks_all(after) else ())}
+                if pod := min(must_stay & refused.keys(), default=None):
+                    message = f"Pod {pod} must stay, and its deletion cost was not written: {refused[pod]}"
                     return StepResult(live.ref, Outcome.FAILED, message, change)
+                if seen.asks_all(after) and _is_old(sight, target.key):
+                    return StepResult(live.ref, Outcome.FAILED, _TOO_OLD, change)
             cluster.scale(live.ref, before, after)
         except ClusterError as error:
             return StepResult(live.ref, Outcome.FAILED, str(error), change)
@@ -216,11 +249,17 @@ def _written(live: Live, decision: Decision, seen: _Seen, cluster: Cluster | Non
     return StepResult(live.ref, Outcome.SCALED, decision.message, change)
 
 
+def _take_back(live: Live, sight: Sight, cluster: Cluster | None) -> None:
+    """Leave no deletion cost on pods that is of no use any more."""
+    if cluster:
+        _set_costs(running.taken_back(sight.pods_of(live.ref)), cluster)
+
+
 def _set_costs(costs: Sequence[Cost], cluster: Cluster) -> dict[str, ClusterError]:
     """Write what pods' deletion costs, best effort; return what was refused, by pod. One that has gone needs none."""
 
     def write(cost: Cost) -> ClusterError | None:
-        annotations = {DELETION_COST: str(cost.cost) if cost.cost else None}
+        annotations = {DELETION_COST: cost.cost, COST_BEFORE: cost.before}
         patch = {"metadata": {"uid": cost.uid, "annotations": annotations}}
         try:
             cluster.patch(cost.pod, patch, MERGE_PATCH, dry_run=False)

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple, Self
 from reconciler.model import Condition, Scaling
 from render import quantity
 
+TICK_SECONDS = 15.0
+"""From a decision to the next, as the HorizontalPodAutoscaler has it."""
 MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
 RESOURCES = ("cpu", "memory")
@@ -107,7 +109,7 @@ class Policy:
     cooldown_seconds: float
     paused: bool
     concurrency: int
-    """Tasks that run in one pod at a time."""
+    """Tasks that run in one pod at a time, as far as is known."""
     max_wait_seconds: float | None = None
     """In which tasks are to begin. Without one of the two the queue does not count."""
     grace_seconds: float = 60
@@ -116,6 +118,8 @@ class Policy:
     """After which a task is killed."""
     returns_tasks: bool = False
     """What is not acknowledged is put back in the grace, and runs again elsewhere."""
+    reserved: int = 0
+    """Tasks that a pod may have taken for each slot besides, and begins even after it was told to go."""
     when_silent: Literal["Hold", "ScaleIn"] = "Hold"
     """What becomes of a scale-in while workers do not say what they run."""
     timing: Timing = field(default=Timing())
@@ -123,7 +127,7 @@ class Policy:
     @classmethod
     def of(cls, group: Mapping[str, Any], timing: Timing = Timing()) -> Self:
         """Return the policy of a group with `scaling`, as the renderer's model has it, defaults and all."""
-        scaling, concurrency, pool = group["scaling"], group.get("concurrency", 1), group.get("pool", "prefork")
+        scaling, pool = group["scaling"], group.get("pool", "prefork")
         queue = scaling.get("queue", {})
         return cls(
             min_replicas=scaling["minReplicas"],
@@ -134,11 +138,12 @@ class Policy:
             behavior=_behavior(scaling.get("behavior") or {}, timing),
             cooldown_seconds=scaling["cooldownSeconds"],
             paused=scaling["paused"],
-            # auto: a pod may have one CPU
-            concurrency=1 if concurrency == "auto" or pool == "solo" else max(concurrency, 1),
+            concurrency=1 if pool == "solo" else max(_concurrency(group), 1),
             grace_seconds=_grace_seconds(group),
             time_limit_seconds=group.get("timeLimitSeconds") if pool in LIMITS else None,
             returns_tasks="softShutdownSeconds" in group,
+            # https://github.com/celery/celery/blob/v5.6.0/celery/concurrency/thread.py (on_stop); 5.7 drops them
+            reserved=0 if pool != "threads" or group.get("disablePrefetch") else group.get("prefetchMultiplier", 4),
             when_silent=scaling.get("whenSilent", "Hold"),
             timing=timing,
         )
@@ -152,12 +157,24 @@ class Policy:
         return Tolerance(self.behavior.scale_down.tolerance, self.behavior.scale_up.tolerance)
 
 
+def _concurrency(group: Mapping[str, Any]) -> int:
+    """Return it as Celery finds it: `auto` is the CPU limit, rounded up. Without one it is up to the node.
+
+    https://docs.celeryq.dev/en/v5.7.0/userguide/configuration.html#worker-concurrency
+    """
+    concurrency: int | str = group.get("concurrency", 1)
+    if isinstance(concurrency, int):
+        return concurrency
+    limit = ((group.get("resources") or {}).get("limits") or {}).get("cpu", 0)
+    return -(-quantity.milli(limit) // 1000)
+
+
 def _grace_seconds(group: Mapping[str, Any]) -> float:
     """Return for how long tasks go on in a pod that was told to go."""
     hook = (group.get("lifecycle") or {}).get("preStop") or {}
     slept = (hook.get("sleep") or {}).get("seconds", 0)
-    whole = group.get("terminationGracePeriodSeconds", 60)
-    return float(min(whole, group.get("softShutdownSeconds", whole)) - slept)
+    whole = group.get("terminationGracePeriodSeconds", 60) - slept
+    return float(min(whole, group.get("softShutdownSeconds", whole)))
 
 
 def _target(name: str, target: Mapping[str, Any]) -> ResourceTarget:
@@ -187,6 +204,8 @@ class Pod:
     """Of the container that runs Celery, by resource."""
     is_running: bool = True
     """That container does: it is not about to be started again."""
+    is_unknown: bool = False
+    """Its condition Ready is Unknown: its node is not heard of. To a ReplicaSet it is not ready then."""
 
     @property
     def was_ready(self) -> bool:
@@ -238,8 +257,8 @@ class Task(NamedTuple):
 
     id: str
     name: str
-    started_at: datetime
-    """By the worker's clock."""
+    started_at: datetime | None
+    """By the worker's clock; None: it does not say."""
     is_acknowledged: bool
 
 
@@ -265,6 +284,10 @@ class Active(NamedTuple):
     """For the sake of what is known to run."""
     silent: Stay = Stay()
     """For the sake of what might run besides, where nobody says."""
+    is_unheard: bool = False
+    """Nobody says anything: the broker may be away."""
+    in_one_pod: int = 0
+    """The most tasks that one pod runs."""
 
 
 class Silent(NamedTuple):

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Self
 
-from reconciler.model import Ref
+from reconciler.model import Moment, Ref
 from reconciler.scaling.model import (
     CELERY_SILENT,
     MAX_INT32,
     NOT_ASKED,
     TASKS_RUNNING,
+    TICK_SECONDS,
     Active,
     NotAsked,
     Pod,
@@ -31,12 +32,16 @@ Tasks = Mapping[str, tuple[Task, ...]]
 Told = Tasks | Silent | NotAsked
 
 MARGIN_SECONDS = 5.0
-"""A pod is told to go so much later than its tasks were asked about, at most."""
-SEEN_AGAIN_SECONDS = 45.0
-"""Three ticks. When a task has ended that was last seen longer ago, says nothing of how long such tasks take."""
+"""A pod is told to go so much later than it has said what it runs, at most."""
+SEEN_AGAIN_SECONDS = 1.5 * TICK_SECONDS
+"""Of a task that has ended and was last seen longer ago it is only roughly known how long it took."""
 REMEMBERED = timedelta(hours=1)
 """For so long the longest task of a name counts."""
 KEPT_COST = 1_000_000
+
+
+Run = tuple[str, str, datetime | None]
+"""Where a task runs, its id, and when it began, as its worker tells it: one that is retried keeps its id."""
 
 
 class Sighting(NamedTuple):
@@ -44,90 +49,154 @@ class Sighting(NamedTuple):
 
     pod: str
     task: Task
+    since: datetime
+    """When it began, by its worker's clock; or else when it was first seen, less a tick."""
+    began: datetime
+    """The same by our steady clock."""
     at: datetime
+
+    @property
+    def ran_seconds(self) -> float:
+        """For so long it ran until then."""
+        return (self.at - self.began).total_seconds()
 
 
 class Took(NamedTuple):
-    """The longest that a task of a name can have taken, and when it ended."""
+    """How long a task took, and when it was seen to have ended."""
 
-    seconds: float
+    most: float
+    """Until its pod was first seen without it."""
+    least: float
+    """Until it was last seen."""
     at: datetime
 
 
 @dataclass(frozen=True)
 class Experience:
-    """How long tasks take, by what was seen of them."""
+    """How long tasks take, by what was seen of them. Its times are steady."""
 
-    last: Mapping[str, Sighting] = field(default_factory=dict)
-    """By id."""
+    last: Mapping[Run, Sighting] = field(default_factory=dict)
+    answered: Mapping[str, datetime] = field(default_factory=dict)
+    """When each pod last did."""
     took: Mapping[str, Took] = field(default_factory=dict)
-    """By name."""
+    """The longest of a name."""
+    missed: Mapping[str, Took] = field(default_factory=dict)
+    """The same of those whose end is only roughly known."""
+    running: Mapping[str, float] = field(default_factory=dict)
+    """For how many seconds that of a name has run which runs for longest."""
 
-    def after(self, told: Told, at: datetime) -> Self:
+    def after(self, told: Told, now: Moment) -> Self:
         """Return what is known after this. A task that is there no more has ended since it was last seen."""
         tasks: Tasks = told if isinstance(told, Mapping) else {}
-        running = {task.id: Sighting(pod, task, at) for pod, its in tasks.items() for task in its}
-        last = {id_: each for id_, each in self.last.items() if at - each.at < REMEMBERED} | running
-        took = {name: each for name, each in self.took.items() if at - each.at < REMEMBERED}
-        for id_ in [id_ for id_, each in last.items() if each.at < at and each.pod in tasks]:
-            _, task, seen_at = last.pop(id_)
-            ended = Took((at - task.started_at).total_seconds(), at)
-            if (at - seen_at).total_seconds() <= SEEN_AGAIN_SECONDS and ended > took.get(task.name, (0.0, at)):
-                took[task.name] = ended
-        return type(self)(last, took)
+        oldest = now.steady - REMEMBERED
+        last = {key: each for key, each in self.last.items() if each.at > oldest}
+        last |= {_run(pod, each): self._sighting(pod, each, now) for pod, its in tasks.items() for each in its}
+        took, missed = ({n: each for n, each in by.items() if each.at > oldest} for by in (self.took, self.missed))
+        for key in [key for key, each in last.items() if each.at < now.steady and each.pod in tasks]:
+            gone = last.pop(key)
+            unseen_seconds = (now.steady - gone.at).total_seconds()
+            ended = Took(gone.ran_seconds + unseen_seconds, gone.ran_seconds, now.steady)
+            known = took if unseen_seconds <= SEEN_AGAIN_SECONDS else missed
+            known[gone.task.name] = max(ended, known.get(gone.task.name, ended))
+        answered = {pod: at for pod, at in self.answered.items() if at > oldest} | dict.fromkeys(tasks, now.steady)
+        running = dict[str, float]()
+        for each in last.values():
+            running[each.task.name] = max(each.ran_seconds, running.get(each.task.name, 0.0))
+        return type(self)(last, answered, took, missed, running)
 
-    def seconds_left(self, task: Task, limit_seconds: float | None, at: datetime) -> float:
-        """Return how long a task may still run: by its limit, and by the longest of its name; else nobody knows."""
-        age = (at - task.started_at).total_seconds()
-        known = [each for each in (limit_seconds, self.took.get(task.name, (None, at))[0]) if each and each > age]
-        return min(known, default=float("inf")) - max(age, 0.0)
+    def _sighting(self, pod: str, task: Task, now: Moment) -> Sighting:
+        """Return a task as it is seen now. Its worker's clock counts once: no clock that is set makes it older.
+
+        It cannot have begun before its pod was last seen without it, whatever that clock says.
+        """
+        if before := self.last.get(_run(pod, task)):
+            return before._replace(at=now.steady)
+        since = task.started_at or now.wall - timedelta(seconds=TICK_SECONDS)
+        age = max(now.wall - since, timedelta())
+        if pod in self.answered:
+            age = min(age, now.steady - self.answered[pod])
+        return Sighting(pod, task, since, now.steady - age, now.steady)
+
+    def longest(self, name: str) -> Took | None:
+        """Return the longest that a task of a name took. An end that was missed counts if nothing better is known."""
+        took, missed = self.took.get(name), self.missed.get(name)
+        return missed if took is None or (missed and missed.least > took.most) else took
+
+    @property
+    def longest_of_all(self) -> float:
+        """Return how many seconds a task may take of which not even the name is known."""
+        found = [self.longest(name) for name in {*self.took, *self.missed, *self.running}]
+        return max((each.most if each else float("inf") for each in found), default=float("inf"))
+
+    def seconds_left(self, seen: Sighting, limit_seconds: float | None) -> float:
+        """Return how long a task may still run: by its limit, and by the longest of its name; else nobody knows.
+
+        The limit is the group's, and a task may have another: then one of its name was seen to run for longer.
+        """
+        name, age = seen.task.name, seen.ran_seconds
+        longest, running = self.longest(name), self.running[name]
+        known = [] if longest is None else [max(longest.most, running)]
+        ran = running if longest is None else max(longest.least, running)
+        if limit_seconds is not None and ran <= limit_seconds + MARGIN_SECONDS:
+            known.append(limit_seconds)
+        return min((each for each in known if each > age), default=float("inf")) - age
 
 
 class Kept(NamedTuple):
     """The pods that must not go."""
 
-    busy: Mapping[str, Task]
-    """By name, with a task that could not end."""
+    busy: Mapping[str, Sighting]
+    """By name, with the task that runs for longest of those that could not end."""
     silent: frozenset[str]
 
 
 class Cost(NamedTuple):
-    """What a pod's deletion is to cost."""
+    """What a pod's deletion is to cost, and what it cost before we have written it; None: that is not to be there."""
 
     pod: Ref
     uid: str
-    cost: int
+    cost: str | None
+    before: str | None
 
 
-def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience, at: datetime) -> Kept:
-    """Return which pods must not go, those that do not answer taken to be busy, if they ever were at work."""
+def kept(policy: Policy, pods: Iterable[Pod], told: Told, experience: Experience) -> Kept:
+    """Return which pods must not go, by what is known after what was told.
+
+    Those that do not answer are taken to be busy, if they ever were at work.
+    """
     tasks: Tasks = told if isinstance(told, Mapping) else {}
     grace, limit = policy.grace_seconds - MARGIN_SECONDS, policy.time_limit_seconds
     busy, silent = {}, set()
-    for pod in filter(_works, pods):
+    for pod in (each for each in pods if _works(each, answers=each.name in tasks)):
         if pod.name not in tasks:
             silent.add(pod.name)
             continue
         lost = [task for task in tasks[pod.name] if not (policy.returns_tasks and not task.is_acknowledged)]
-        late = [task for task in lost if experience.seconds_left(task, limit, at) > grace]
-        if late:
-            busy[pod.name] = min(late, key=lambda task: task.started_at)
+        seen = [experience.last[_run(pod.name, task)] for task in lost]
+        # What a pod has taken besides, it has because no slot is free.
+        more = policy.reserved * experience.longest_of_all if len(seen) >= policy.concurrency and policy.reserved else 0
+        if late := [each for each in seen if experience.seconds_left(each, limit) + more > grace]:
+            busy[pod.name] = min(late, key=lambda each: each.began)
     return Kept(busy, frozenset(silent))
 
 
 def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_rolling: bool) -> Active:
     """Return what a decision has to know of what runs."""
-    tasks = sum(map(len, told.values())) if isinstance(told, Mapping) else 0
+    tasks = [len(its) for its in told.values()] if isinstance(told, Mapping) else []
     busy, silent = Stay(), Stay()
     if stays.busy:
-        oldest = min(stays.busy.values(), key=lambda task: task.started_at)
+        oldest = min(stays.busy.values(), key=lambda each: each.began)
         message = (
-            f"{_pods(stays.busy)} tasks that might not end within {policy.grace_seconds:g} s: "
-            f"{oldest.name} runs since {oldest.started_at:%H:%M:%S} UTC"
+            f"{oldest.pod} runs {oldest.task.name} since {oldest.since:%H:%M:%S} UTC, "
+            f"which might not end within {policy.grace_seconds:g} s"
         )
+        if policy.reserved:
+            message += ", or what its pod has taken besides might not"
         busy = Stay(_least(pods, stays.busy, is_rolling=is_rolling), TASKS_RUNNING, message)
     if stays.silent:
-        why = told.message if isinstance(told, NotAsked) else f"{_pods(stays.silent, 'do')} not answer what runs"
+        first, *others = sorted(stays.silent)
+        who = f"{first} and others do" if others else f"{first} does"
+        why = told.message if isinstance(told, NotAsked) else f"{who} not answer what runs"
         least = _least(pods, {*stays.busy, *stays.silent}, is_rolling=is_rolling)
         silent = Stay(least, NOT_ASKED if isinstance(told, NotAsked) else CELERY_SILENT, why)
     if is_rolling and (stays.busy or stays.silent):
@@ -135,32 +204,56 @@ def active(policy: Policy, pods: Sequence[Pod], told: Told, stays: Kept, *, is_r
         busy, silent = (
             each._replace(message=f"{each.message}; {why}") if each.pods else each for each in (busy, silent)
         )
-    return Active(tasks, busy, silent)
+    return Active(sum(tasks), busy, silent, is_unheard=isinstance(told, Silent), in_one_pod=max(tasks, default=0))
+
+
+def unknown(pods: Iterable[Pod], count: int) -> str:
+    """Return that pods are not known of yet, if there are more: nobody has asked those."""
+    missing = count - sum(map(_is_there, pods))
+    return f"{missing} pods are not known yet" if missing > 0 else ""
 
 
 def costs(pods: Sequence[Seen], told: Told, stays: Kept) -> tuple[Cost, ...]:
     """Return the deletion costs that are to change: the tasks a pod runs, and much more for one that must not go."""
     tasks: Tasks = told if isinstance(told, Mapping) else {}
-    must_stay = {*stays.busy, *stays.silent} if isinstance(told, Mapping) else stays.busy.keys()
+    there = [each for each in pods if not each.pod.is_terminating]
+    must_stay = {*stays.busy, *stays.silent}
+    if all(each.pod.name in must_stay for each in there):
+        must_stay = set()
 
     def cost(pod: Pod) -> int:
         return len(tasks.get(pod.name, ())) + (KEPT_COST if pod.name in must_stay else 0)
 
-    found = (Cost(each.ref, each.uid, cost(each.pod)) for each in pods if not each.pod.is_terminating)
-    before = {each.uid: each.deletion_cost for each in pods}
-    return tuple(each for each in found if each.cost != before[each.uid])
+    found = ((each, cost(each.pod)) for each in there)
+    return tuple(Cost(each.ref, each.uid, str(new), _before(each)) for each, new in found if new != each.deletion_cost)
+
+
+def _before(seen: Seen) -> str:
+    if seen.cost_before is not None:
+        return seen.cost_before
+    return str(seen.deletion_cost) if seen.deletion_cost else ""
 
 
 def taken_back(pods: Iterable[Seen]) -> tuple[Cost, ...]:
-    """Return the costs that are of no use any more."""
-    return tuple(Cost(each.ref, each.uid, 0) for each in pods if each.deletion_cost and not each.pod.is_terminating)
+    """Return what stood there before for each cost that we have written."""
+    ours = (each for each in pods if each.cost_before is not None and not each.pod.is_terminating)
+    return tuple(Cost(each.ref, each.uid, each.cost_before or None, None) for each in ours)
 
 
-def _works(pod: Pod) -> bool:
-    """Say whether a pod may run tasks: it runs, and it is ready or has been."""
-    if pod.is_terminating or pod.phase != "Running" or not pod.is_running:
+def _run(pod: str, task: Task) -> Run:
+    return pod, task.id, task.started_at
+
+
+def _works(pod: Pod, *, answers: bool) -> bool:
+    """Say whether a pod may run tasks: Celery runs in it, and says so, or the pod is ready or has been."""
+    if not (_is_there(pod) and pod.is_running):
         return False
-    return pod.is_ready is not False or pod.was_ready
+    return answers or pod.is_ready is not False or pod.was_ready
+
+
+def _is_there(pod: Pod) -> bool:
+    """Say whether a pod is one of its ReplicaSet's."""
+    return not pod.is_terminating and pod.phase not in {"Failed", "Succeeded"}
 
 
 def _least(pods: Iterable[Pod], must_stay: Iterable[str], *, is_rolling: bool) -> int:
@@ -168,15 +261,10 @@ def _least(pods: Iterable[Pod], must_stay: Iterable[str], *, is_rolling: bool) -
 
     Of several ReplicaSets a Deployment makes each smaller, whatever runs there.
     """
-    there = {pod.name: pod for pod in pods if not pod.is_terminating and pod.phase not in {"Failed", "Succeeded"}}
+    there = {pod.name: pod for pod in pods if _is_there(pod)}
     must_stay = set(must_stay)
     if is_rolling:
         return MAX_INT32
-    before_all = all(there[name].is_ready for name in must_stay)
-    free = [pod for name, pod in there.items() if name not in must_stay and (before_all or not pod.is_ready)]
+    ready = {name for name, pod in there.items() if pod.is_ready and not pod.is_unknown}
+    free = there.keys() - must_stay if must_stay <= ready else there.keys() - must_stay - ready
     return len(there) - len(free)
-
-
-def _pods(names: Iterable[str], does: str = "run") -> str:
-    first, *others = sorted(names)
-    return f"{first} and {len(others)} more {does}" if others else f"{first} {'does' if does == 'do' else 'runs'}"

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from reconciler import clock
 from reconciler.cluster.cache import Store
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.errors import ListFailed
 from reconciler.cluster.live import Live
-from reconciler.model import POD_METRICS, Ref
+from reconciler.model import POD_METRICS, Moment, Ref
 from reconciler.scaling import usage
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
@@ -46,8 +47,20 @@ class Sight:
     """Who was asked about."""
     demanded: dict[GroupKey, Demanded] = field(default_factory=dict)
     """What was told of them, as brokers answer."""
+    heard: dict[GroupKey, Moment] = field(default_factory=dict)
+    """When."""
     only: frozenset[GroupKey] | None = None
     """At a glance between two ticks: the groups for which a message was seen. By it they leave zero, and no others."""
+
+    def hear(self, told: Mapping[GroupKey, Demanded]) -> None:
+        """Take what has just been told."""
+        self.heard.update(dict.fromkeys(told, clock.now()))
+        self.demanded.update(told)
+
+    def age_seconds(self, key: GroupKey) -> float:
+        """Return how long ago it was told what there is to do for a group."""
+        now = clock.now()
+        return (now.steady - self.heard.get(key, now).steady).total_seconds()
 
     def waits(self, key: GroupKey) -> bool:
         """Say whether a message was seen for a group."""
@@ -65,9 +78,10 @@ class Sight:
         return self.pods.by((deployment.namespace, deployment.name))
 
     def rival(self, deployment: Ref, app_uid: str) -> Autoscaler | None:
-        """Return who else scales a Deployment."""
+        """Return who else scales a Deployment, of several the first by name."""
         found = self.autoscalers.by((deployment.namespace, deployment.name))
-        return next((each for each in found if each.controller != app_uid), None)
+        rivals = (each for each in found if each.controller != app_uid)
+        return min(rivals, key=lambda each: each.ref.name, default=None)
 
     def usage(self, pods: Iterable[Seen]) -> Usage:
         """Return what these pods use of each resource."""
@@ -84,7 +98,7 @@ class Sight:
 
 def crew(group: Group, deployment: Live, pods: Iterable[Seen]) -> Crew:
     """Return the group with the pods that can say what they run."""
-    names = (each.pod.name for each in pods if each.pod.phase == "Running" and not each.pod.is_terminating)
+    names = (each.pod.name for each in pods if each.pod.is_running and not each.pod.is_terminating)
     return Crew(deployment.ref.namespace, group, frozenset(names))
 
 

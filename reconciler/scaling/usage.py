@@ -12,6 +12,8 @@ from render.naming import WORKER_CONTAINER
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-deletion-cost"""
+COST_BEFORE = "celeryproject.org/deletion-cost-before"
+"""Beside a deletion cost that we have written: the one before, or nothing if there was none."""
 
 _HASH = "pod-template-hash"
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
@@ -27,6 +29,8 @@ class Seen(NamedTuple):
     deployment: str
     deletion_cost: int
     pod: Pod
+    cost_before: str | None = None
+    """What stood there before we have written it; None: we have not."""
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -54,13 +58,15 @@ def seen(manifest: Manifest, _old: Seen | None = None) -> Seen | None:
         phase=status.get("phase", ""),
         is_terminating="deletionTimestamp" in metadata,
         is_ready=None if ready is None else ready["status"] != "False",
+        is_unknown=ready is not None and ready["status"] == "Unknown",
         ready_since=_time((ready or {}).get("lastTransitionTime")),
         started_at=_time(status.get("startTime")),
         is_running=_is_running(status),
         requests=_requests(manifest),
     )
     version = metadata.get("resourceVersion", "")
-    return Seen(Ref.of(manifest), metadata["uid"], version, deployment, _cost(metadata), pod)
+    before = (metadata.get("annotations") or {}).get(COST_BEFORE)
+    return Seen(Ref.of(manifest), metadata["uid"], version, deployment, _cost(metadata), pod, before)
 
 
 def measured(manifest: Manifest) -> Measured:
@@ -87,9 +93,12 @@ def _deployment(metadata: Manifest) -> str:
 
 
 def _is_running(status: Manifest) -> bool:
-    """Say whether the container that runs Celery does, as far as is known."""
+    """Say whether the container that runs Celery does; where nothing is said of it, whether the pod does.
+
+    A pod is Pending as long as any of its containers has yet to start.
+    """
     state = _celery(status.get("containerStatuses")).get("state")
-    return not state or "running" in state
+    return "running" in state if state else status.get("phase") == "Running"
 
 
 def _requests(manifest: Manifest) -> dict[str, int | None]:

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from reconciler import reconcile
+from reconciler import clock, reconcile
 from reconciler.apply import plan
 from reconciler.cluster.cache import Cache, Store, pause_seconds
 from reconciler.cluster.client import Cluster, Where
@@ -36,13 +35,6 @@ CRASHED_SECONDS, HALTED_SECONDS = 60.0, 1.0
 LONGEST_PAUSE_SECONDS = 4.0
 """Before it is tried again to read all apps, without which nothing is done."""
 
-_BEGAN = datetime.now(UTC), time.monotonic()
-
-
-def now() -> Moment:
-    wall, steady = _BEGAN
-    return Moment(datetime.now(UTC), wall + timedelta(seconds=time.monotonic() - steady))
-
 
 class Looks:
     def __init__(self, cluster: Cluster, settings: Settings, metrics: Metrics, wake: Callable[[], None]) -> None:
@@ -55,7 +47,7 @@ class Looks:
         self.queue = Queue(time.monotonic, settings.concurrency, wake)
         self.rollouts = Rollouts(settings.rollouts, self.queue.add, time.monotonic)
         self.ticks = Ticks(cluster, self.cache, Demand(cluster, settings.broker_timeout), settings.namespace)
-        self.now: Callable[[], Moment] = now
+        self.now: Callable[[], Moment] = clock.now
         self.memories: dict[str, Memory] = {}
         """By UID: an app that is deleted and created again is another."""
         self._installation, self._schema = settings.installation, load_schema()
@@ -98,7 +90,7 @@ class Looks:
             cluster=self.cluster.in_term(holds),
             cache=self.cache,
             schema=self._schema,
-            sight=self.ticks.of(app) if plan.scales(app) else None,
+            sight=self.ticks.of(app),
             now=self.now(),
             installation=self._installation,
             dry_run=self.settings.dry_run,

@@ -15,14 +15,13 @@ from reconciler.model import APP_LABEL, HORIZONTAL_POD_AUTOSCALER, POD, Ref
 from reconciler.scaling import groups, sight, usage
 from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import Group, GroupKey
+from reconciler.scaling.model import TICK_SECONDS
 from reconciler.scaling.rivals import Autoscaler, autoscaler
 from reconciler.scaling.sight import Measured, Sight
 from reconciler.service.glances import FIRST, Glances
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 15.0
-"""From a decision to the next, as the HorizontalPodAutoscaler has it."""
 OLDEST_SECONDS = 4 * TICK_SECONDS
 """Nothing is decided on what was seen longer ago."""
 
@@ -98,7 +97,7 @@ class Ticks:
     def waited_for(self, apps: Iterable[App]) -> None:
         """Tick, and return when all brokers have answered or had their time."""
         seen = self.see(apps)
-        seen.demanded.update(self.demand.of(seen.crews))
+        self.demand.of(seen.crews, seen.hear)
 
     def see(self, apps: Iterable[App]) -> Sight:
         """Return what there is to see for these apps before their brokers have answered."""
@@ -131,6 +130,6 @@ class Ticks:
         return [app for ref in first if (app := self._cache.apps.get(ref))]
 
     def _answered(self, seen: Sight, refs: Mapping[str, Ref], told: Mapping[GroupKey, Demanded]) -> None:
-        seen.demanded.update(told)
+        seen.hear(told)
         for uid in {uid for uid, _ in told}:
             self.wake(refs[uid])

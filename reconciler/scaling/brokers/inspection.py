@@ -111,12 +111,12 @@ def _name(broker: Broker, stack: ExitStack) -> str:
 
 
 def _task(told: Mapping[str, Any]) -> Task:
-    """Return a task by what its worker says; one that does not say since when it runs has just begun."""
-    try:
+    """Return a task by what its worker says; one of which it does not say that it is not acknowledged is."""
+    started_at = None
+    with suppress(KeyError, TypeError, ValueError, OverflowError, OSError):
         started_at = datetime.fromtimestamp(told["time_start"], UTC).replace(microsecond=0)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        started_at = datetime.now(UTC).replace(microsecond=0)
-    return Task(str(told.get("id"))[:_NAME], str(told.get("name"))[:_NAME], started_at, bool(told.get("acknowledged")))
+    is_acknowledged = told.get("acknowledged") is not False
+    return Task(str(told.get("id"))[:_NAME], str(told.get("name"))[:_NAME], started_at, is_acknowledged)
 
 
 def _counters(stats: Mapping[str, Any], running: int) -> Counters | None:

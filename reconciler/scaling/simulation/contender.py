@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Self
 
+from reconciler.model import Moment
 from reconciler.scaling import decide, running
 from reconciler.scaling.model import (
     Active,
@@ -139,8 +140,8 @@ def decided(contender: Contender, seen: Seen, before: Remembered) -> Decided:
     if contender.kind == "hpa":
         replicas, history = _by_decision(policy, seen, before.history, backlog)
         return Decided(replicas, before._replace(history=history), None)
-    experience = before.experience.after(seen.tasks, seen.now)
-    kept = running.kept(policy, seen.pods, seen.tasks, experience, seen.now)
+    experience = before.experience.after(seen.tasks, Moment(seen.now, seen.now))
+    kept = running.kept(policy, seen.pods, seen.tasks, experience)
     active = running.active(policy, seen.pods, seen.tasks, kept, is_rolling=False)
     pace = before.pace.after(Line(seen.now, backlog, seen.counters, {}, starts(seen.pods)))
     needed = Known(active, pace.slots(policy.max_wait_seconds))

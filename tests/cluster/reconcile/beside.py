@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cluster import Cluster
 
+from reconciler import clock
 from reconciler.apply import plan
 from reconciler.cluster.client import Where
 from reconciler.cluster.live import App
@@ -32,7 +33,6 @@ from reconciler.scaling.group import Group
 from reconciler.scaling.groups import Remembered, Scaled
 from reconciler.scaling.model import Policy, Timing
 from reconciler.scaling.sight import Sight
-from reconciler.service import looks
 from render import pipeline, quantity
 from render.model import Document
 from render.schema import load as load_schema
@@ -212,7 +212,7 @@ class Scaler:
         for side in self.sides:
             lives = [live for live in self.looks.cache.of(side.app).values() if plan.belongs(side.app, live)]
             targets = groups.targets(side.app, side.scaled.groups, lives)
-            after = groups.rescaled(self.remembered[side.name], targets, seen, self.cluster, looks.now())
+            after = groups.rescaled(self.remembered[side.name], targets, seen, self.cluster, clock.now())
             self.remembered[side.name] = after
             for decision in after.decisions.values():
                 self.reasons[side.name] |= {each.type: each.reason for each in decision.conditions}

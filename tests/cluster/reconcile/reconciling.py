@@ -17,13 +17,12 @@ import pytest
 import yaml
 from cluster import Cluster, Response
 
-from reconciler import model
+from reconciler import clock, model
 from reconciler.cluster import client
 from reconciler.cluster.errors import Halted
 from reconciler.cluster.live import stable
 from reconciler.cluster.transport import Transport
 from reconciler.model import CELERY_APP, CHILD_KINDS, AppResult, Moment
-from reconciler.service import looks
 from reconciler.service.looks import Looks
 from reconciler.service.metrics import Metrics
 from reconciler.service.settings import Settings
@@ -196,7 +195,7 @@ class Reconciler:
         self.writes_left = None
 
     def _now(self) -> Moment:
-        wall, steady = looks.now()
+        wall, steady = clock.now()
         return Moment(wall + self.ahead, steady + self.ahead)
 
     def _may_write(self) -> bool:

@@ -111,7 +111,7 @@ def test_all_that_is_granted_is_used_and_nothing_else_is_asked_for(audit, shop, 
     cluster.wait_until(lambda: "status" in shop.live)
     own = ("pods", "--selector=celeryproject.org/component=own")
     cluster.wait_until(lambda: cluster.kubectl("get", *own, "--output=name").stdout.count("\n") == 2)
-    cluster.kubectl("annotate", *own, "controller.kubernetes.io/pod-deletion-cost=1")  # which is taken back
+    cluster.kubectl("annotate", *own, "celeryproject.org/deletion-cost-before=")  # as if we were to take one back
     cluster.wait_until(lambda: ("patch", "", "pods") in audit.used)
     cluster.kubectl("scale", "deployment/shop-own", "--replicas=1")
     cluster.wait_until(lambda: shop.get("Deployment shop-own")["spec"]["replicas"] == 2)

@@ -84,6 +84,22 @@ def test_who_else_scales_a_group_is_named_and_not_fought(shop, reconciler, clust
     shop.cluster.wait_until(lambda: reconciler.run() and condition(shop, "ScalingActive")[0] == "True")
 
 
+def test_of_what_is_not_scaled_any_more_no_deletion_cost_stays(shop, reconciler, cluster):
+    shop.take(workers=[group(minReplicas=2)])
+    cluster.wait_until(lambda: reconciler.run() and len(measured(cluster)) == 2)
+    pods = f"/api/v1/namespaces/{cluster.namespace}/pods"
+
+    def costs():
+        items = cluster.request("GET", pods).accepted().body["items"]
+        return {each["metadata"]["annotations"].get("controller.kubernetes.io/pod-deletion-cost") for each in items}
+
+    ours = {"controller.kubernetes.io/pod-deletion-cost": "5", "celeryproject.org/deletion-cost-before": "7"}
+    cluster.kubectl("annotate", "pods", "--all", *(f"{name}={text}" for name, text in ours.items()))
+    reconciler.looks.ticks.pods.refresh()  # as a watch would tell
+    shop.take(workers=[{key: value for key, value in group().items() if key != "scaling"} | {"replicas": 2}])
+    cluster.wait_until(lambda: reconciler.run() and costs() == {"7"})
+
+
 @pytest.fixture
 def settled(shop, reconciler, cluster):
     """Return a function: the shop of this group, its pods measured, in five minutes: they are no longer new then."""

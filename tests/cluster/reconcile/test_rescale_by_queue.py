@@ -200,12 +200,14 @@ def test_idle_pods_go_first_and_never_one_too_many(take, reconciler, publish, wo
         app.control.purge()
         for pod in sorted(pods(shop))[2:]:
             work(pod)
+    cost, before = "controller.kubernetes.io/pod-deletion-cost", "celeryproject.org/deletion-cost-before"
+    shop.cluster.kubectl("annotate", "pods", *with_work, f"{cost}=-7")  # as if these were to go first
     shop.cluster.wait_until(lambda: reconciler.run() and sorted(pods(shop)) == with_work)
-    shop.cluster.wait_until(lambda: reconciler.run() and not any(map(cost, pods(shop).values())))  # of no use any more
 
+    def costs():
+        return {(each.get(cost), each.get(before)) for each in pods(shop).values()}
 
-def cost(annotations):
-    return annotations.get("controller.kubernetes.io/pod-deletion-cost")
+    shop.cluster.wait_until(lambda: reconciler.run() and costs() == {("-7", None)})  # ours is of no use any more
 
 
 def test_a_pod_stays_for_as_long_as_its_task_might_not_end(take, reconciler, publish, work):

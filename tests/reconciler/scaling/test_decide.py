@@ -462,6 +462,13 @@ def test_the_window_of_the_flags_is_that_of_a_behavior_without_one():
         pytest.param({"terminationGracePeriodSeconds": 600, "timeLimitSeconds": 500}, 600, 500, False, id="as written"),
         pytest.param({"lifecycle": {"preStop": {"sleep": {"seconds": 10}}}}, 50, None, False, id="less what it sleeps"),
         pytest.param({"softShutdownSeconds": 20}, 20, None, True, id="until tasks are put back"),
+        pytest.param(
+            {"softShutdownSeconds": 20, "lifecycle": {"preStop": {"sleep": {"seconds": 10}}}},
+            20,
+            None,
+            True,
+            id="which begins after the sleep",
+        ),
         pytest.param({"pool": "gevent", "timeLimitSeconds": 5}, 60, 5, False, id="gevent has the limit"),
         pytest.param({"pool": "threads", "timeLimitSeconds": 5}, 60, None, False, id="threads have not"),
         pytest.param({"pool": "solo", "timeLimitSeconds": 5}, 60, None, False, id="nor has solo"),
@@ -472,12 +479,40 @@ def test_how_long_tasks_may_go_on_in_a_pod_that_goes(more, grace, limit, returns
     assert (policy.grace_seconds, policy.time_limit_seconds, policy.returns_tasks) == (grace, limit, returns)
 
 
+@pytest.mark.parametrize(
+    ("more", "reserved"),
+    [
+        ({"pool": "prefork"}, 0),
+        ({"pool": "threads"}, 4),
+        ({"pool": "threads", "prefetchMultiplier": 1}, 1),
+        ({"pool": "threads", "disablePrefetch": True}, 0),
+    ],
+)
+def test_what_a_pod_begins_after_it_was_told_to_go(more, reserved):
+    assert Policy.of({**group(), **more}).reserved == reserved
+
+
 def test_a_solo_worker_runs_one_task_at_a_time():
     assert Policy.of({**group(), "pool": "solo", "concurrency": 8}).concurrency == 1
 
 
-def test_an_automatic_concurrency_may_be_one():
-    assert Policy.of(group("auto")).concurrency == 1
+@pytest.mark.parametrize(("limits", "slots"), [({"cpu": "8"}, 8), ({"cpu": "2500m"}, 3), ({"cpu": "50m"}, 1), ({}, 1)])
+def test_an_automatic_concurrency_is_the_limit_of_cpu_as_celery_rounds_it(limits, slots):
+    assert Policy.of({**group("auto"), "resources": {"limits": limits}}).concurrency == slots
+
+
+def test_where_it_is_not_known_it_is_as_many_as_one_pod_runs():
+    assert decided(POLICY, seen(8, 0, Active(17, in_one_pod=8))).replicas == 3
+
+
+def test_twenty_pods_of_eight_cpus_with_short_tasks_scale_in():
+    scaling = group("auto")["scaling"] | {"maxReplicas": 20, "queue": {"averageLength": 8}}
+    policy = Policy.of({"scaling": scaling, "concurrency": "auto", "resources": {"limits": {"cpu": "8"}}})
+    history, replicas, now = BEGINNING, 20, NOW
+    for _ in range(60):
+        decision = decided(policy, seen(replicas, 48, Active(48)), history, now)
+        history, replicas, now = decision.history, decision.replicas, now + timedelta(seconds=15)
+    assert replicas == 6
 
 
 def test_a_limit_takes_the_place_of_the_one_before():
@@ -485,3 +520,30 @@ def test_a_limit_takes_the_place_of_the_one_before():
     assert [each for each in decision.conditions if each.type == "ScalingLimited"] == [
         Condition("ScalingLimited", "True", "TasksRunning", "running tasks need 4 pods")
     ]
+
+
+OUTAGES = {
+    "that is over": (True, "Hold", 4),
+    "that there never was": (False, "Hold", 1),
+    "that is taken for granted": (True, "ScaleIn", 1),
+}
+
+
+@pytest.mark.parametrize(("is_unheard", "when_silent", "replicas"), OUTAGES.values(), ids=OUTAGES)
+def test_after_an_outage_of_the_broker_the_windows_of_cpu_begin_anew(is_unheard, when_silent, replicas):
+    """Nobody answers for ten minutes, and pods do little: nothing runs but what was begun before."""
+    policy = replace(POLICY, average_length=None, metrics=(CPU,), behavior=STEADY, when_silent=when_silent)
+    pods = tuple(
+        Pod(name, "Running", is_ready=True, ready_since=OLD, started_at=OLD, requests={"cpu": 1000}) for name in "abcd"
+    )
+
+    def observed(active, now):
+        usage = Usage({"cpu": {pod.name: Sample(10, now, 15) for pod in pods}})
+        return Observation(4, 4, pods, usage, None, active, at=now)
+
+    history, now = BEGINNING, NOW
+    for _ in range(40):
+        decision = decided(policy, observed(silent(4)._replace(is_unheard=is_unheard), now), history, now)
+        assert decision.replicas == 4 or when_silent == "ScaleIn"
+        history, now = decision.history, now + timedelta(seconds=15)
+    assert decided(policy, observed(NOTHING, now), history, now).replicas == replicas

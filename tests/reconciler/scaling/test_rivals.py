@@ -2,8 +2,11 @@
 
 import pytest
 
-from reconciler.model import Ref
+from reconciler.cluster.cache import Store
+from reconciler.cluster.client import Where
+from reconciler.model import HORIZONTAL_POD_AUTOSCALER, Ref
 from reconciler.scaling.rivals import Autoscaler, autoscaler
+from reconciler.scaling.sight import Measured, Sight
 
 REF = Ref("autoscaling/v2", "HorizontalPodAutoscaler", "web", "by-hand")
 
@@ -29,3 +32,13 @@ def test_an_autoscaler_is_known_by_its_deployment_and_whose_it_is(owners, contro
 
 def test_one_of_another_kind_is_none():
     assert autoscaler(manifest("StatefulSet")) is None
+
+
+@pytest.mark.parametrize("order", ["abc", "cba"])
+def test_of_several_the_first_by_name_is_the_rival(order):
+    rivals = Store(None, HORIZONTAL_POD_AUTOSCALER, autoscaler, Where(None, ""))
+    for name in order:
+        ref = REF._replace(name=name)
+        rivals.take(Autoscaler(ref, "7", "shop-worker", controller="app" if name == "a" else ""))
+    sight = Sight(1, rivals, rivals, Measured({}))
+    assert sight.rival(Ref("apps/v1", "Deployment", "web", "shop-worker"), "app").ref.name == "b"

@@ -28,7 +28,7 @@ def pod(manifest):
 def test_a_pod_is_what_the_autoscaler_has_to_know_of_it(pod):
     seen = usage.seen(
         pod(
-            metadata={"annotations": {"controller.kubernetes.io/pod-deletion-cost": "3"}},
+            metadata={"annotations": {usage.DELETION_COST: "3", usage.COST_BEFORE: ""}},
             resources={"requests": {"cpu": "250m", "memory": "1Ki"}},
             phase="Running",
             startTime="2026-01-31T12:00:00Z",
@@ -38,7 +38,7 @@ def test_a_pod_is_what_the_autoscaler_has_to_know_of_it(pod):
             ],
         )
     )
-    assert (seen.deployment, seen.deletion_cost) == ("shop-worker", 3)
+    assert (seen.deployment, seen.deletion_cost, seen.cost_before) == ("shop-worker", 3, "")
     assert seen.pod == Pod(
         name="shop-worker-5f4d-x",
         phase="Running",
@@ -54,6 +54,29 @@ def test_what_is_not_known_of_a_pod_is_none(pod):
     found = usage.seen(pod(metadata={"deletionTimestamp": "2026-01-31T12:00:00Z"})).pod
     assert (found.is_terminating, found.is_ready, found.ready_since, found.started_at) == (True, None, None, None)
     assert found.requests == {"cpu": None, "memory": None}
+
+
+@pytest.mark.parametrize(
+    ("status", "is_ready", "is_unknown"), [("True", True, False), ("False", False, False), ("Unknown", True, True)]
+)
+def test_a_pod_that_is_not_heard_of_is_ready_to_the_autoscaler_alone(pod, status, is_ready, is_unknown):
+    found = usage.seen(pod(conditions=[{"type": "Ready", "status": status}])).pod
+    assert (found.is_ready, found.is_unknown) == (is_ready, is_unknown)
+
+
+@pytest.mark.parametrize(
+    ("phase", "state", "runs"),
+    [
+        pytest.param("Running", {"running": {}}, True, id="as it says"),
+        pytest.param("Pending", {"running": {}}, True, id="though a sidecar cannot start"),
+        pytest.param("Running", {"waiting": {}}, False, id="about to be started again"),
+        pytest.param("Running", None, True, id="by its pod, where it is not told"),
+        pytest.param("Pending", None, False, id="not yet, where it is not told"),
+    ],
+)
+def test_celery_runs_as_its_own_container_says(pod, phase, state, runs):
+    statuses = [{"name": "worker", "state": state}, {"name": "proxy", "state": {"waiting": {}}}]
+    assert usage.seen(pod(phase=phase, containerStatuses=statuses)).pod.is_running is runs
 
 
 @pytest.mark.parametrize(
