@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from reconciler.scaling.brokers import backlog, broker
+from reconciler.scaling.brokers import backlog, broker, sqs
 from reconciler.scaling.brokers.backlog import Queues
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.load import Load, Node
@@ -16,8 +16,8 @@ Workers = Mapping[Queues, Collection[Node]]
 
 class Findings(NamedTuple):
     backlogs: Mapping[Queues, Backlog | Unreadable]
-    loads: Mapping[Node, Load]
-    """Of the workers that answered."""
+    loads: Mapping[Node, Load] | None
+    """Of the workers that answered; None where Celery has no way to ask them."""
 
 
 def at(where: Broker, workers: Workers, seconds: float, tell: Callable[[Findings], None]) -> Findings | Unreadable:
@@ -25,6 +25,8 @@ def at(where: Broker, workers: Workers, seconds: float, tell: Callable[[Findings
 
     Workers are not asked if what waits for them is not known: nothing would follow from their answer.
     """
+    if where.is_sqs:  # Celery's remote control needs a fanout, and is off there
+        return Findings(sqs.counted(where, workers, seconds), None)
     return broker.asked(where, seconds, partial(_found, where, workers, tell))
 
 
