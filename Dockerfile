@@ -5,7 +5,7 @@ COPY . .
 # An environment of its own, without pip: all of it goes into the image. Nothing is compiled: every dependency has a wheel.
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
  && python -m venv --without-pip /opt/celery-render \
- && pip --python /opt/celery-render install --no-cache-dir --only-binary :all: "$(echo /wheel/*.whl)[reconciler]"
+ && pip --python /opt/celery-render install --no-cache-dir --only-binary :all: "$(echo /wheel/*.whl)[reconciler,sqs]"
 
 FROM python:3.14-slim
 # The standard library of this image comes uncompiled (docker-library/python#615), and nobody may write beside it

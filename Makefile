@@ -81,5 +81,5 @@ $(run): pyproject.toml hatch_build.py crds/celeryapps.yaml | .venv
 	@touch $@
 
 $(test): $(run)
-	$(bin)/pip install --quiet --editable '.[reconciler]' --group test --group lint
+	$(bin)/pip install --quiet --editable '.[reconciler,sqs]' --group test --group lint
 	@touch $@

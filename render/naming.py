@@ -1,5 +1,7 @@
 """Names that are more than one file's business: labels, paths in the pods, and what is named after the app."""
 
+import string
+
 APP_LABEL = "celeryproject.org/app"
 COMPONENT_LABEL = "celeryproject.org/component"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -23,6 +25,8 @@ FLOWER_DATA_PATH = "/var/lib/flower"
 
 BROKER_URL_ENV = "CELERY_BROKER_URL"
 RESULT_BACKEND_ENV = "CELERY_RESULT_BACKEND"
+
+_SQS_ALPHABET = {ord(char): "_" for char in string.punctuation if char not in "-_"} | {ord("."): "-"}
 
 
 def derived(app: str, component: str) -> str:
@@ -51,3 +55,10 @@ def labels(app: str, component: str) -> dict[str, str]:
 def nodename(component: str) -> str:
     """Return the Celery node name; Celery puts the pod's name in place of %h."""
     return f"{component}@%h"
+
+
+def sqs_queue(queue: str, prefix: str) -> str:
+    """Return what kombu calls a queue on Amazon SQS, which knows letters, digits, - and _ and the suffix .fifo."""
+    name = f"{prefix}{queue}"
+    plain = name.removesuffix(".fifo")
+    return plain.translate(_SQS_ALPHABET) + name[len(plain) :]

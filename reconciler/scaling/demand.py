@@ -27,6 +27,7 @@ from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
 from reconciler.scaling.pace import Counters
 from reconciler.scaling.running import Told
 
+UNASKED = "Celery cannot ask workers on Amazon SQS what they run"
 KEPT_SECONDS = 60.0
 """For so long a Secret is kept and not read again, unless the broker could not be."""
 IDLE_SECONDS = 60.0
@@ -65,6 +66,8 @@ class _Source(NamedTuple):
 
     broker: Broker
     secret: tuple[Ref, str] | None
+    namespace: str = ""
+    """On Amazon SQS, where there is no connection to share, and every queue is a request."""
 
     def __str__(self) -> str:
         return str(self.secret[0] if self.secret else self.broker)
@@ -148,7 +151,8 @@ class Demand:
             secret, settings = _secret(crew), crew.group.settings
             url, _ = self._urls.get(secret, ("" if secret else str(crew.group.url), 0))
             found = Broker(url, settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
-            sources[_Source(found, None if url else secret)][key] = crew
+            namespace = crew.namespace if found.is_sqs else ""
+            sources[_Source(found, None if url else secret, namespace)][key] = crew
         return sources
 
     def _keep(self, known: Broker) -> Kept:
@@ -217,9 +221,25 @@ def _of(crew: Crew, found: Findings | Unreadable | NotAsked) -> Demanded:
         nobody = found if isinstance(found, NotAsked) else Silent()
         return Demanded(Unreadable(found.message) if crew.group.queues else None, nobody)
     backlog = found.backlogs.get(crew.group.queues)
+    if found.loads is None:
+        return Demanded(backlog, _unasked(crew, backlog))
     loads = {pod: found.loads[crew.node(pod)] for pod in sorted(crew.pods) if crew.node(pod) in found.loads}
     if isinstance(backlog, Backlog):
         held = sum(load.uncounted for load in loads.values())
         backlog = backlog._replace(unacknowledged=backlog.unacknowledged + held)
     running = {pod: load.tasks for pod, load in loads.items()} if loads or not crew.pods else Silent()
     return Demanded(backlog, running, {pod: load.counters for pod, load in loads.items() if load.counters})
+
+
+def _unasked(crew: Crew, backlog: Backlog | Unreadable | None) -> Told:
+    """Return what runs where workers cannot be asked: nothing that could be lost, or nobody knows.
+
+    Whoever acknowledges late has all that runs in flight: with nothing in flight nothing runs, and what is in flight
+    comes back when a soft shutdown, or its visibility timeout, ends it.
+    """
+    if crew.group.settings.get("task_acks_late") is True:
+        is_idle = isinstance(backlog, Backlog) and backlog.unacknowledged == 0
+        if is_idle or crew.group.policy.returns_tasks:
+            return dict.fromkeys(crew.pods, ())
+        return NotAsked(f"{UNASKED}, and messages are in flight")
+    return NotAsked(UNASKED)

@@ -8,7 +8,14 @@ from render import naming
 from render.children import pod, worker
 from render.model import CeleryApp, Component, Manifest
 
-BROKERS = {"redis": "Redis", "rediss": "Redis", "amqp": "RabbitMQ", "amqps": "RabbitMQ", "pyamqp": "RabbitMQ"}
+BROKERS = {
+    "redis": "Redis",
+    "rediss": "Redis",
+    "amqp": "RabbitMQ",
+    "amqps": "RabbitMQ",
+    "pyamqp": "RabbitMQ",
+    "sqs": "SQS",
+}
 REDIS_PORT = 6379
 PRIORITY_STEPS = (0, 3, 6, 9)
 PRIORITY_SEPARATOR = "\x06\x16"
@@ -18,12 +25,15 @@ PRIORITY_SEPARATOR = "\x06\x16"
 def queue_lengths(app: CeleryApp, group: Component) -> list[Manifest]:
     """Return a trigger for each list or queue on the broker, named s0, s1 and so on."""
     length = str(group.spec["scaling"]["queue"]["averageLength"])
-    if broker(app) == "Redis":
-        fixed = {"listLength": length, **_redis(app, group)}
-        kind, found = "redis", [{"listName": name, **fixed} for name in _lists(group)]
-    else:
-        fixed = {"mode": "QueueLength", "value": length, **_rabbitmq(app)}
-        kind, found = "rabbitmq", [{"queueName": name, **fixed} for name in worker.queues(group)]
+    match broker(app):
+        case "Redis":
+            fixed = {"listLength": length, **_redis(app, group)}
+            kind, found = "redis", [{"listName": name, **fixed} for name in _lists(group)]
+        case "SQS":
+            kind, found = "aws-sqs-queue", [{**queue, "queueLength": length} for queue in _on_sqs(app, group)]
+        case _:
+            fixed = {"mode": "QueueLength", "value": length, **_rabbitmq(app)}
+            kind, found = "rabbitmq", [{"queueName": name, **fixed} for name in worker.queues(group)]
     return [
         {"type": kind, "name": f"s{number}", "metadata": metadata, **_authentication(app, group)}
         for number, metadata in enumerate(found)
@@ -46,36 +56,40 @@ def resource(name: str, kind: str, value: int | str) -> Manifest:
 
 
 def broker(app: CeleryApp) -> str:
-    """Return Redis or RabbitMQ."""
+    """Return Redis, RabbitMQ or SQS."""
     given = app.spec["broker"]
     return str(given["type"]) if "type" in given else BROKERS[given["url"].partition("://")[0]]
 
 
 def trigger_authentications(app: CeleryApp) -> list[Manifest]:
-    """Return what gives KEDA the broker's URL out of its Secret, if any group needs it."""
-    if not any(_needs_secret(app, group) for group in app.groups):
+    """Return how KEDA gets at the broker, if a group has it do so: by the URL in its Secret, on SQS by its own role."""
+    if not any(_needs_authentication(app, group) for group in app.groups):
         return []
-    secret = app.spec["broker"]["urlFrom"]["secretKeyRef"]
+    if broker(app) == "SQS":
+        spec: Manifest = {"podIdentity": {"provider": "aws"}}
+    else:
+        secret = app.spec["broker"]["urlFrom"]["secretKeyRef"]
+        spec = {"secretTargetRef": [{"parameter": "host", "name": secret["name"], "key": secret["key"]}]}
     return [
         {
             "apiVersion": "keda.sh/v1alpha1",
             "kind": "TriggerAuthentication",
             "metadata": pod.metadata(app, naming.BROKER),
-            "spec": {"secretTargetRef": [{"parameter": "host", "name": secret["name"], "key": secret["key"]}]},
+            "spec": spec,
         }
     ]
 
 
-def _needs_secret(app: CeleryApp, group: Component) -> bool:
+def _needs_authentication(app: CeleryApp, group: Component) -> bool:
     scaling = group.spec.get("scaling", {})
     by_queue = scaling.get("engine") == "KEDA" and "queue" in scaling and "keda" not in scaling
-    return by_queue and "urlFrom" in app.spec["broker"]
+    return by_queue and ("urlFrom" in app.spec["broker"] or broker(app) == "SQS")
 
 
 def _authentication(app: CeleryApp, group: Component) -> Manifest:
     if "keda" in group.spec["scaling"]:
         return {"authenticationRef": dict(group.spec["scaling"]["keda"]["authenticationRef"])}
-    if _needs_secret(app, group):
+    if _needs_authentication(app, group):
         return {"authenticationRef": {"name": naming.derived(app.name, naming.BROKER)}}
     return {}
 
@@ -107,3 +121,18 @@ def _redis(app: CeleryApp, group: Component) -> Manifest:
 def _rabbitmq(app: CeleryApp) -> Manifest:
     url = app.spec["broker"].get("url")
     return {"protocol": "auto", **({"host": url.removeprefix("py")} if url else {})}
+
+
+def _on_sqs(app: CeleryApp, group: Component) -> Iterator[Manifest]:
+    """Yield where each queue is: at the URL it is given, or by its name in the account of whoever asks."""
+    options: Mapping[str, Any] = group.spec["settings"]["broker_transport_options"]
+    host = app.spec["broker"].get("url", "").removeprefix("sqs://").rpartition("@")[2].strip("/")
+    scheme = "https" if options.get("is_secure") else "http"  # kombu's default for a host of one's own
+    for queue in worker.queues(group):
+        name = naming.sqs_queue(queue, options.get("queue_name_prefix", ""))
+        predefined = options.get("predefined_queues", {}).get(name, {})
+        yield {
+            "queueURL": predefined.get("url", name),
+            "awsRegion": predefined.get("region", options["region"]),
+            **({"awsEndpoint": f"{scheme}://{host}"} if host else {}),
+        }

@@ -17,7 +17,7 @@ import pytest
 VERSIONS = ("5.4", "5.5", "5.6", "5.7")
 CACHE = Path(__file__).parents[2] / ".cache/celery"
 ALSO = {"5.4": ["kombu<5.5"]}
-"""What else celery[redis] needs: pip takes a kombu of today for 5.4, with a redis that it refuses to work with."""
+"""What else celery[redis,sqs] needs: pip takes a kombu of today for 5.4, with a redis that it refuses to work with."""
 OWN = metadata.version("celery").rpartition(".")[0]
 
 
@@ -34,7 +34,7 @@ def celery_bin(celery_version):
 
 
 def _environment(version):
-    requirements = [f"celery[redis]=={version}.*", "flower>=2", *ALSO.get(version, ())]
+    requirements = [f"celery[redis,sqs]=={version}.*", "flower>=2", *ALSO.get(version, ())]
     known = [requirements, sys.version, str(CACHE)]  # programs have the way to their Python written into them
     key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
     folder = CACHE / f"{version}-{key}"

@@ -22,7 +22,7 @@ HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 NO_HELLO = f"-ERR unknown command 'AUTH', with args beginning with: 'shop', '{SECRET[:9]}\r\n".encode()
 ECHO = f"-WRONGPASS shop may not use {SECRET} or {quote(SECRET, safe='')}\r\n".encode()
 MALFORMED = "broker: its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
-OTHER = "queues can be counted on Redis, Redis Sentinel and RabbitMQ only"
+OTHER = "queues can be counted on Redis, Redis Sentinel, RabbitMQ and Amazon SQS only"
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ REFUSED = {
     "a semicolon in the password": ("redis://:a;hunter2@redis:6379/0", MALFORMED),
     "no URL": ("hunter2", MALFORMED),
     "nothing": ("", MALFORMED),
-    "SQS": ("sqs://key:hunter2@", f"sqs:///: {OTHER}"),
+    "Kafka": ("confluentkafka://key:hunter2@kafka", f"confluentkafka://kafka/: {OTHER}"),
     "files": ("filesystem://", f"filesystem:///: {OTHER}"),
     "a class to import": ("hunter2.a:b://x", MALFORMED),
     "only a password": ("redis:hunter2", MALFORMED),

@@ -167,6 +167,46 @@ def test_keda_takes_rabbitmqs_url_where_it_is_no_secret(scaled):
     assert "TriggerAuthentication/shop-broker" not in found
 
 
+def test_keda_finds_queues_on_sqs_by_name_and_region_and_asks_by_its_own_role(scaled):
+    settings = {"broker_transport_options": {"region": "eu-west-1", "queue_name_prefix": "shop."}}
+    group = {"queues": ["mail"], "settings": settings}
+    keda, found = scaled("KEDA", {"queue": {"averageLength": 8}}, group, broker={"url": "sqs://"})
+    assert keda["spec"]["triggers"] == [
+        {
+            "type": "aws-sqs-queue",
+            "name": "s0",
+            "metadata": {"queueURL": "shop-mail", "awsRegion": "eu-west-1", "queueLength": "8"},
+            "authenticationRef": {"name": "shop-broker"},
+        }
+    ]
+    assert found["TriggerAuthentication/shop-broker"]["spec"] == {"podIdentity": {"provider": "aws"}}
+
+
+def test_keda_finds_queues_on_sqs_where_the_transport_options_have_them(scaled):
+    there = {"url": "https://sqs.us-west-2.amazonaws.com/123456789012/mail", "region": "us-west-2"}
+    settings = {"broker_transport_options": {"region": "eu-west-1", "predefined_queues": {"mail": there}}}
+    scaling = {"queue": {"averageLength": 8}, "keda": {"authenticationRef": {"name": "sqs"}}}
+    broker = {"type": "SQS", "urlFrom": SECRET}
+    keda, found = scaled("KEDA", scaling, {"queues": ["mail"], "settings": settings}, broker=broker)
+    assert keda["spec"]["triggers"] == [
+        {
+            "type": "aws-sqs-queue",
+            "name": "s0",
+            "metadata": {"queueURL": there["url"], "awsRegion": "us-west-2", "queueLength": "8"},
+            "authenticationRef": {"name": "sqs", "kind": "TriggerAuthentication"},
+        }
+    ]
+    assert "TriggerAuthentication/shop-broker" not in found
+
+
+@pytest.mark.parametrize(("is_secure", "scheme"), [(True, "https"), (None, "http")])
+def test_keda_finds_an_sqs_of_ones_own(scaled, is_secure, scheme):
+    options = {"region": "eu-west-1"} | ({"is_secure": is_secure} if is_secure else {})
+    broker, group = {"url": "sqs://localstack:4566/"}, {"settings": {"broker_transport_options": options}}
+    keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}}, group, broker=broker)
+    assert keda["spec"]["triggers"][0]["metadata"]["awsEndpoint"] == f"{scheme}://localstack:4566"
+
+
 def test_keda_scales_by_cpu_and_memory_too(scaled):
     scaling = {"cpu": {"averageUtilization": 70}, "memory": {"averageValue": "1024Mi"}, "behavior": BEHAVIOR}
     keda, _ = scaled("KEDA", scaling, resources={"requests": {"cpu": "1"}})

@@ -18,6 +18,7 @@ from reconciler.scaling.model import Unreadable
 SENTINEL = "sentinel"
 REDIS = frozenset({"redis", "rediss", SENTINEL})
 RABBITMQ = frozenset({"amqp", "amqps", "pyamqp"})
+SQS = "sqs"
 
 _DATA = frozenset({"sep", "priority_steps", "unacked_key", "unacked_index_key", "visibility_timeout"})
 _DATA |= {"global_keyprefix", "fanout_prefix", "fanout_patterns"}
@@ -55,12 +56,16 @@ class Broker:
         return all(part.scheme in REDIS for part in self.parts)
 
     @property
+    def is_sqs(self) -> bool:
+        return [part.scheme for part in self.parts] == [SQS]
+
+    @property
     def refusal(self) -> str:
         """Return why it cannot be asked, nothing if it can."""
         if not self.parts:
             return "its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
-        if not (self.is_redis or all(part.scheme in RABBITMQ for part in self.parts)):
-            return "queues can be counted on Redis, Redis Sentinel and RabbitMQ only"
+        if not (self.is_redis or self.is_sqs or all(part.scheme in RABBITMQ for part in self.parts)):
+            return "queues can be counted on Redis, Redis Sentinel, RabbitMQ and Amazon SQS only"
         if any(_CODE in part.query for part in self.parts):
             return f"{_CODE} is not supported"
         return ""
@@ -184,6 +189,8 @@ def _is_whole(url: str, part: Any) -> bool:
 
 
 def _address(part: Any) -> str:
+    if part.scheme == SQS and not part.hostname:
+        return "Amazon SQS"
     host = f"[{part.hostname}]" if ":" in (part.hostname or "") else part.hostname or ""
     port = f":{part.port}" if part.port else ""
     return f"{part.scheme}://{host}{port}/{part.path or ''}"

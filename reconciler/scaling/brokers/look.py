@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from reconciler.scaling.brokers import backlog, broker
+from reconciler.scaling.brokers import backlog, broker, sqs
 from reconciler.scaling.brokers.backlog import Memory, Queues
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.line import Line
@@ -17,8 +17,8 @@ Workers = Mapping[Queues, Collection[Node]]
 
 class Findings(NamedTuple):
     backlogs: Mapping[Queues, Backlog | Unreadable]
-    loads: Mapping[Node, Load]
-    """Of the workers that answered."""
+    loads: Mapping[Node, Load] | None
+    """Of the workers that answered; None where Celery has no way to ask them."""
 
 
 class Kept:
@@ -33,11 +33,15 @@ def at(kept: Kept, workers: Workers, seconds: float, tell: Callable[[Findings], 
 
     Workers are not asked if what waits for them is not known: nothing would follow from their answer.
     """
+    if kept.broker.is_sqs:  # Celery's remote control needs a fanout, and is off there
+        return Findings(sqs.counted(kept.broker, workers, seconds), None)
     return kept.line.asked(seconds, partial(_found, kept, workers, tell))
 
 
 def glance(kept: Kept, groups: Collection[Queues], seconds: float) -> Findings | Unreadable:
-    """Return what waits in the queues, and nothing else."""
+    """Return what waits in the queues, and nothing else. On Amazon SQS every glance would be paid for."""
+    if kept.broker.is_sqs:
+        return Unreadable("Amazon SQS is looked at by the clock alone")
     return kept.line.asked(
         seconds, lambda connection: Findings(backlog.counted(kept.broker, connection, groups, None), {})
     )
