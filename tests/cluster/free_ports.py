@@ -22,8 +22,17 @@ def take(count: int, address: str = "127.0.0.1") -> list[int]:
             return ports
         with suppress(OSError), socket.socket() as attempt:
             attempt.bind((address, port))
-            claim = (folder / str(port)).open("a")
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _claims.append(claim)
-            ports.append(port)
+            if claim := _claimed(folder / str(port)):
+                _claims.append(claim)
+                ports.append(port)
     raise RuntimeError(f"no {count} free ports from {RANGE.start} to {RANGE.stop}")
+
+
+def _claimed(path: Path) -> IO[str] | None:
+    claim = path.open("a")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        claim.close()
+        return None
+    return claim
