@@ -175,6 +175,7 @@ def test_from_zero_on_the_first_message_and_back_after_the_cooldown(take, reconc
     assert replicas(shop) == 0
     assert reconciler.outcomes() == {}
     one.terminate()
+    one.wait()
     publish(1, queue="celery")
     assert reconciler.outcomes() == {WORKER: "scaled"}
     assert replicas(shop) == 1
