@@ -163,8 +163,8 @@ def _init_container(app: CeleryApp, spec: Mapping[str, Any], given: Mapping[str,
     env = {entry["name"]: entry for entry in (*environment(app), *spec.get("env", ()), *given.get("env", ()))}
     env_from = [*spec.get("envFrom", ()), *given.get("envFrom", ())]
     return {
-        "image": spec["image"],
         **given,
+        "image": spec["image"],
         **({"env": list(env.values())} if env else {}),
         **({"envFrom": env_from} if env_from else {}),
     }
