@@ -31,7 +31,7 @@ REQUIRED = (
     *("volumeClaimTemplate.spec.resources.requests",),
     *("dataSource.apiGroup", "dataSourceRef.apiGroup"),
     # By rules of the CRD.
-    "broker.url",
+    *("broker.url", "customPool"),
 )
 
 
