@@ -8,7 +8,7 @@ pytest_plugins = "reconciling"
 
 WHOLE = {
     "workers": [
-        {"name": "worker", "queues": ["celery"], "replicas": 2},
+        {"name": "worker", "queues": ["celery"], "replicas": 2, "env": [{"name": "A", "value": "1"}]},
         {"name": "mail", "queues": ["mail"], "disruptionBudget": {"maxUnavailable": 1}},
     ],
     "beat": {"storage": {"size": "1Gi"}},
