@@ -6,7 +6,7 @@ Kubernetes has them (api/openapi-spec/v3).
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ DROPPED = {
     *("x-kubernetes-group-version-kind", "x-kubernetes-unions"),  # no part of a CRD
     *("x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"),
 }
+LEFT_OUT = {
+    *("cephfs", "flocker", "gitRepo", "glusterfs", "photonPersistentDisk", "quobyte", "rbd", "scaleIO", "storageos"),
+    *("hostIP", "hostPort", "volumeDevices", "windowsOptions"),
+}
+"""What no Celery pod needs of core/v1: kinds of volumes that no kubelet mounts any more, block devices, Windows, ports
+of the node."""
 
 
 def expand(source: Json, openapi: Mapping[str, Json]) -> Json:
@@ -55,8 +61,14 @@ def expand(source: Json, openapi: Mapping[str, Json]) -> Json:
 
 
 def types_of(openapi: Mapping[str, Json]) -> Json:
-    """Return the schemas of all types of the OpenAPI documents, by name."""
-    return {name: node for document in openapi.values() for name, node in document["components"]["schemas"].items()}
+    """Return the schemas of all types of the OpenAPI documents, by name, but for what is left out."""
+    found = (pair for document in openapi.values() for pair in document["components"]["schemas"].items())
+    return {name: _without(LEFT_OUT, node) for name, node in found}
+
+
+def _without(names: Collection[str], node: Json) -> Json:
+    kept = {name: field for name, field in node.get("properties", {}).items() if name not in names}
+    return node | ({"properties": kept} if kept else {})
 
 
 def included(node: Any, blocks: Json) -> Any:

@@ -18,6 +18,7 @@ PROBE_PATH = "/etc/celery-probe"
 HEARTBEAT_MODULE = "celery_heartbeat"
 HEARTBEAT_FILE = "celery_heartbeat.py"
 CHECK_FILE = "celery_check.py"
+START_FILE = "celery_start.py"
 BEAT_DATA_PATH = "/var/lib/celery"
 FLOWER_DATA_PATH = "/var/lib/flower"
 

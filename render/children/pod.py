@@ -1,16 +1,17 @@
 """What all Deployments share: metadata, and the pod with safe defaults and the user's fields over them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from render import naming, quantity
 from render.model import CeleryApp, Component, Manifest
 
 POD_FIELDS = (
-    *("imagePullSecrets", "initContainers", "serviceAccountName", "nodeSelector", "tolerations", "affinity"),
+    *("imagePullSecrets", "serviceAccountName", "nodeSelector", "tolerations", "affinity"),
     *("priorityClassName", "runtimeClassName", "schedulerName", "hostAliases", "dnsPolicy", "dnsConfig"),
 )
-CONTAINER_FIELDS = ("imagePullPolicy", "envFrom", "resources", "lifecycle")
+CONTAINER_FIELDS = ("imagePullPolicy", "workingDir", "envFrom", "resources", "lifecycle")
 
 _DIVISOR = ("resourceFieldRef", "divisor")
 QUANTITIES = tuple(
@@ -44,10 +45,18 @@ NO_SERVICE_ACCOUNT: Manifest = {
 TMP = Volume("celery-tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 (a volume: so that the root can be read-only)
 
 
-def metadata(app: CeleryApp, component: str) -> Manifest:
-    """Return the metadata of the component's child."""
-    namespace = {"namespace": app.namespace} if app.namespace else {}
-    return {"name": naming.derived(app.name, component), **namespace, "labels": naming.labels(app.name, component)}
+def metadata(app: CeleryApp, component: str, annotations: Mapping[str, str] = MappingProxyType({})) -> Manifest:
+    """Return the metadata of the component's child, with annotations of its own over those of all children."""
+    return _metadata(app, component, app.spec, {**app.spec.get("annotations", {}), **annotations})
+
+
+def _metadata(app: CeleryApp, component: str, given: Mapping[str, Any], annotations: Mapping[str, str]) -> Manifest:
+    return {
+        "name": naming.derived(app.name, component),
+        **({"namespace": app.namespace} if app.namespace else {}),
+        "labels": {**given.get("labels", {}), **naming.labels(app.name, component)},
+        **({"annotations": dict(annotations)} if annotations else {}),
+    }
 
 
 def deployment(app: CeleryApp, component: Component, template: Manifest, **spec: Any) -> Manifest:
@@ -56,7 +65,7 @@ def deployment(app: CeleryApp, component: Component, template: Manifest, **spec:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(app, component.name),
+        "metadata": _metadata(app, component.name, component.spec, component.spec.get("annotations", {})),
         "spec": {**spec, "selector": selector, "template": template},
     }
 
@@ -66,6 +75,8 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     spec = component.spec
     mounted = {mount["mountPath"].rstrip("/") for mount in spec.get("volumeMounts", ())}
     ours = [volume for volume in (*volumes, TMP) if volume.path not in mounted]
+    init = [_init_container(app, spec, each) for each in spec.get("initContainers", ())]
+    used = {name for each in (spec, *init) for name in _volumes_of(each)}
     pod = {
         "enableServiceLinks": False,  # a Service named flower would set FLOWER_PORT=tcp://…
         # As pid 1 Celery would never get a SIGTERM that comes while the app is still imported: pid_namespaces(7).
@@ -74,10 +85,12 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **spec.get("podSecurityContext", {})},
         **_given(spec, POD_FIELDS),
         **_spread(app, component),
+        **({"initContainers": init} if init else {}),
         "containers": [_container(app, spec, container, ours)],
         "volumes": [
             *{volume.name: {"name": volume.name, **volume.source} for volume in ours}.values(),
-            *spec.get("volumes", ()),
+            # A claim that nobody mounts would still tie the pod to its zone, and keep it waiting while it is missing.
+            *(volume for volume in spec.get("volumes", ()) if volume["name"] in used),
         ],
     }
     annotations = {"annotations": dict(spec["podAnnotations"])} if spec.get("podAnnotations") else {}
@@ -121,15 +134,39 @@ def _container(app: CeleryApp, spec: Mapping[str, Any], container: Manifest, our
         for volume in ours
     ]
     env = [*environment(app), *container.get("env", ()), *spec.get("env", ())]
+    ports = [*container.get("ports", ()), *spec.get("ports", ())]
     return {
         "name": container["name"],
         "image": spec["image"],
-        "command": ["celery"],  # never through a shell: it would keep SIGTERM from Celery, and run what it is given
-        **{field: value for field, value in container.items() if field != "env"},
+        **{field: value for field, value in container.items() if field not in ("env", "ports")},
+        **({"ports": ports} if ports else {}),
         **({"env": env} if env else {}),
         **_given(spec, CONTAINER_FIELDS),
         "securityContext": _security(spec.get("securityContext", {})),
         "volumeMounts": [*mounts, *spec.get("volumeMounts", ())],
+    }
+
+
+def _volumes_of(container: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the volumes that the container mounts, or takes variables from."""
+    for mount in container.get("volumeMounts", ()):
+        yield mount["name"]
+    for entry in container.get("env", ()):
+        if (key := entry.get("valueFrom", {}).get("fileKeyRef")) is not None:
+            yield key["volumeName"]
+
+
+def _init_container(app: CeleryApp, spec: Mapping[str, Any], given: Mapping[str, Any]) -> Manifest:
+    """Return the init container; one that runs the component's own image has its environment, under what it names."""
+    if given.get("image", spec["image"]) != spec["image"]:
+        return dict(given)
+    env = {entry["name"]: entry for entry in (*environment(app), *spec.get("env", ()), *given.get("env", ()))}
+    env_from = [*spec.get("envFrom", ()), *given.get("envFrom", ())]
+    return {
+        **given,
+        "image": spec["image"],
+        **({"env": list(env.values())} if env else {}),
+        **({"envFrom": env_from} if env_from else {}),
     }
 
 

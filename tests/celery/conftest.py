@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -80,10 +81,12 @@ class Running:
     def __init__(self, container, programs, folder, environment):
         self.container, self.programs, self.folder = container, programs, folder
         given = {entry["name"]: self.here(entry["value"]) for entry in container.get("env", ()) if "value" in entry}
-        usual = {"PATH": os.environ["PATH"], "C_FORCE_ROOT": "1", "CELERY_PROBE_DIR": str(folder / "state")}
+        path = f"{programs}:{os.environ['PATH']}"
+        usual = {"PATH": path, "C_FORCE_ROOT": "1", "CELERY_PROBE_DIR": str(folder / "state")}
         self.environment = usual | given | environment
-        command = [programs / container["command"][0], *map(self.here, container["args"])]
+        command = list(map(self.here, [*container["command"], *container.get("args", ())]))
         with (folder / "log").open("ab") as log:
+            command[0] = shutil.which(command[0], path=path) or command[0]
             self.process = subprocess.Popen(command, cwd=folder, env=self.environment, stdout=log, stderr=log)
 
     def here(self, text):
@@ -96,7 +99,8 @@ class Running:
     def probe(self, kind, *arguments):
         """Return what a probe has to say, nothing when all is well; arguments take the place of the last of its own."""
         command = [self.here(part) for part in self.container[f"{kind}Probe"]["exec"]["command"]]
-        command = [self.programs / command[0], *command[1 : len(command) - len(arguments)], *arguments]
+        command = [*command[: len(command) - len(arguments)], *arguments]
+        command[0] = shutil.which(command[0], path=self.environment["PATH"])
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert bool(done.returncode) == bool(done.stderr), done
         return done.stderr.strip()

@@ -12,7 +12,10 @@ def scaled(children):
     """Return a function from an engine and its scaling to the spec of what scales, and all children."""
 
     def build(engine, scaling, group=None, **spec):
-        workers = [{"name": "worker", **(group or {}), "scaling": {"engine": engine, "maxReplicas": 5, **scaling}}]
+        queues = {"queues": ["celery"]} if "queue" in scaling else {}
+        workers = [
+            {"name": "worker", **queues, **(group or {}), "scaling": {"engine": engine, "maxReplicas": 5, **scaling}}
+        ]
         found = children(**spec, workers=workers)
         kind = {"HPA": "HorizontalPodAutoscaler", "KEDA": "ScaledObject"}[engine]
         return found[f"{kind}/shop-worker"], found

@@ -34,7 +34,6 @@ def needs(manifests):
             "django",
             {
                 ("Deployment", "shop-worker"): {PROBE, ("PersistentVolumeClaim", "mysite-media")},
-                ("Deployment", "shop-beat"): {("PersistentVolumeClaim", "mysite-media")},
             },
         ),
         ("long-tasks", {("Deployment", "shop-encode"): {PROBE}}),
