@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from render import naming
-from render.children import arguments, pod, volume
+from render.children import arguments, connection, pod, volume
 from render.model import CeleryApp, Component, Manifest
 
 PORT = "http"
@@ -83,7 +83,7 @@ def _env(spec: Mapping[str, Any]) -> list[Manifest]:
         "FLOWER_BROKER_API": spec.get("brokerApiFrom"),
     }
     redirect = [{"name": "FLOWER_OAUTH2_REDIRECT_URI", "value": oauth["redirectUri"]}] if oauth else []
-    return [*(pod.from_secret(name, source) for name, source in secrets.items() if source), *redirect]
+    return [*(connection.from_secret(name, source) for name, source in secrets.items() if source), *redirect]
 
 
 def _probes(spec: Mapping[str, Any]) -> Manifest:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from render import naming, quantity
+from render.children import connection
 from render.model import CeleryApp, Component, Manifest
 
 POD_FIELDS = (
@@ -61,11 +62,19 @@ def deployment(app: CeleryApp, component: Component, template: Manifest, **spec:
     }
 
 
-def template(app: CeleryApp, component: Component, container: Manifest, volumes: Iterable[Volume]) -> Manifest:
-    """Return the pod: the container as far as the component knows it, and everything that holds for all of them."""
-    spec = component.spec
+def template(
+    app: CeleryApp, component: Component, container: Manifest, volumes: Iterable[Volume], *, imports: bool = False
+) -> Manifest:
+    """Return the pod: the container as far as the component knows it, and everything that holds for all of them.
+
+    If it imports a module of ours, Python must find that.
+    """
+    modules, spec = connection.files(app), component.spec
+    if imports or modules:
+        spec = {**spec, "env": _with_python_path(spec.get("env", ()))}
     mounted = {mount["mountPath"].rstrip("/") for mount in spec.get("volumeMounts", ())}
-    ours = [volume for volume in (*volumes, TMP) if volume.path not in mounted]
+    needed = (*volumes, *in_pod(app, modules), *_certificates(app), TMP)
+    ours = [volume for volume in needed if volume.path not in mounted]
     pod = {
         "enableServiceLinks": False,  # a Service named flower would set FLOWER_PORT=tcp://…
         # As pid 1 Celery would never get a SIGTERM that comes while the app is still imported: pid_namespaces(7).
@@ -85,19 +94,14 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     return {"metadata": {"labels": labels, **annotations}, "spec": canonical(pod, QUANTITIES, quantity.requested)}
 
 
-def environment(app: CeleryApp) -> list[Manifest]:
-    """Return the variables by which every pod finds the broker and the result backend."""
-    urls = {naming.BROKER_URL_ENV: "broker", naming.RESULT_BACKEND_ENV: "resultBackend"}
-    found = {name: app.spec[field] for name, field in urls.items() if field in app.spec}
-    return [
-        {"name": name, "value": url["url"]} if "url" in url else from_secret(name, url["urlFrom"])
-        for name, url in found.items()
-    ]
+def in_pod(app: CeleryApp, names: Iterable[str]) -> list[Volume]:
+    """Return files of render/in_pod.
 
-
-def from_secret(name: str, source: Mapping[str, Any]) -> Manifest:
-    """Return an environment variable that holds a key of a Secret."""
-    return {"name": name, "valueFrom": {"secretKeyRef": source["secretKeyRef"]}}
+    By subPath, so that a running pod keeps those that it began with: a check that came with a newer release must not
+    judge the heartbeat of an older one.
+    """
+    source = {"configMap": {"name": naming.derived(app.name, naming.PROBE)}}
+    return [Volume("celery-probe", f"{naming.PROBE_PATH}/{name}", source, sub_path=name) for name in names]
 
 
 def canonical(
@@ -115,12 +119,35 @@ def canonical(
     return spelled(value) if () in paths else value
 
 
+def _certificates(app: CeleryApp) -> list[Volume]:
+    """Return the certificates and keys of the connections: not by subPath, so that new ones come into running pods."""
+    sources = connection.certificates(app)
+    return [Volume("celery-tls", naming.TLS_PATH, {"projected": {"sources": sources}})] if sources else []
+
+
+def _with_python_path(env: Iterable[Manifest]) -> list[Manifest]:
+    """Return the variables with our folder at the end of PYTHONPATH, behind what the user has there."""
+    found = [entry for given in env for entry in _joined(given)]
+    ours = {"name": "PYTHONPATH", "value": naming.PROBE_PATH}
+    return found if any(entry["name"] == "PYTHONPATH" for entry in found) else [ours, *found]
+
+
+def _joined(entry: Manifest) -> list[Manifest]:
+    """Return the variable; PYTHONPATH with our folder behind, by way of a second one if it has no plain value."""
+    if entry["name"] != "PYTHONPATH":
+        return [entry]
+    if "valueFrom" not in entry:
+        return [{**entry, "value": ":".join(filter(None, (entry.get("value"), naming.PROBE_PATH)))}]
+    given = {**entry, "name": "APP_PYTHONPATH"}
+    return [given, {"name": "PYTHONPATH", "value": f"$(APP_PYTHONPATH):{naming.PROBE_PATH}"}]
+
+
 def _container(app: CeleryApp, spec: Mapping[str, Any], container: Manifest, ours: list[Volume]) -> Manifest:
     mounts = [
         {"name": volume.name, "mountPath": volume.path, **({"subPath": volume.sub_path} if volume.sub_path else {})}
         for volume in ours
     ]
-    env = [*environment(app), *container.get("env", ()), *spec.get("env", ())]
+    env = [*connection.environment(app), *container.get("env", ()), *spec.get("env", ())]
     return {
         "name": container["name"],
         "image": spec["image"],

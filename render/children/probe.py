@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from render import naming
-from render.children import arguments, pod
+from render.children import arguments, connection, pod
 from render.children.pod import Volume
 from render.model import CeleryApp, Component, Manifest
 
@@ -21,9 +21,10 @@ STARTUP_SECONDS = LIVENESS_SECONDS = 300
 """What beat is given; a worker group says itself."""
 
 
-def wanted(app: CeleryApp) -> bool:
-    """Return whether any component is probed."""
-    return any(kind(component) != "None" for component in (*app.groups, app.beat) if component)
+def files(app: CeleryApp) -> tuple[str, ...]:
+    """Return the names of the files in the ConfigMap; none if no pod needs any."""
+    probed = any(kind(component) != "None" for component in (*app.groups, app.beat) if component)
+    return (*(FILES if probed else ()), *connection.files(app))
 
 
 def kind(component: Component) -> str:
@@ -35,7 +36,7 @@ def config_map(app: CeleryApp) -> Manifest:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": pod.metadata(app, naming.PROBE),
-        "data": {name: _text(name) for name in FILES},
+        "data": {name: _text(name) for name in files(app)},
     }
 
 
@@ -45,14 +46,8 @@ def _text(name: str) -> str:
 
 
 def volumes(app: CeleryApp, component: Component) -> list[Volume]:
-    """Return the files the component's probes need.
-
-    By subPath, so that a running pod keeps the two that it began with: a check that came with a newer release must
-    not judge the heartbeat of an older one.
-    """
-    needed = {"Heartbeat": FILES, "Ping": (naming.CHECK_FILE,), "None": ()}[kind(component)]
-    source = {"configMap": {"name": naming.derived(app.name, naming.PROBE)}}
-    return [Volume("celery-probe", f"{naming.PROBE_PATH}/{name}", source, sub_path=name) for name in needed]
+    """Return the files the component's probes need."""
+    return pod.in_pod(app, {"Heartbeat": FILES, "Ping": (naming.CHECK_FILE,), "None": ()}[kind(component)])
 
 
 def of_worker(group: Component) -> Manifest:

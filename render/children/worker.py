@@ -15,8 +15,8 @@ DEFAULT_QUEUES = ("celery",)
 def deployment(app: CeleryApp, group: Component) -> Manifest:
     spec = group.spec
     container = {"name": naming.WORKER_CONTAINER, "args": args(app, group), "env": _env(spec), **probe.of_worker(group)}
-    given = _with_python_path(group)
-    template = pod.template(app, given, container, [STATE, *probe.volumes(app, group)])
+    volumes, imports = [STATE, *probe.volumes(app, group)], probe.kind(group) == "Heartbeat"
+    template = pod.template(app, group, container, volumes, imports=imports)
     template["spec"]["terminationGracePeriodSeconds"] = spec["terminationGracePeriodSeconds"]
     return pod.deployment(
         app,
@@ -84,24 +84,3 @@ def _settings(spec: Mapping[str, Any]) -> Manifest:
 def _env(spec: Mapping[str, Any]) -> list[Manifest]:
     """Return what lets SIGTERM start a soft shutdown: without it Celery waits for its tasks until it is killed."""
     return [{"name": "REMAP_SIGTERM", "value": "SIGQUIT"}] if "softShutdownSeconds" in spec else []
-
-
-def _with_python_path(group: Component) -> Component:
-    """Return the group with the heartbeat's folder at the end of PYTHONPATH, behind what the user has there."""
-    if probe.kind(group) != "Heartbeat":
-        return group
-    ours = {"name": "PYTHONPATH", "value": naming.PROBE_PATH}
-    env = [entry for given in group.spec.get("env", ()) for entry in _joined(given)]
-    if not any(entry["name"] == "PYTHONPATH" for entry in env):
-        env.insert(0, ours)
-    return Component(group.name, {**group.spec, "env": env})
-
-
-def _joined(entry: Manifest) -> list[Manifest]:
-    """Return the variable; PYTHONPATH with our folder behind, by way of a second one if it has no plain value."""
-    if entry["name"] != "PYTHONPATH":
-        return [entry]
-    if "valueFrom" not in entry:
-        return [{**entry, "value": ":".join(filter(None, (entry.get("value"), naming.PROBE_PATH)))}]
-    given = {**entry, "name": "APP_PYTHONPATH"}
-    return [given, {"name": "PYTHONPATH", "value": f"$(APP_PYTHONPATH):{naming.PROBE_PATH}"}]
