@@ -27,7 +27,12 @@ def ref(name, key):
 
 LOGIN = {"usernameFrom": ref("login", "username"), "passwordFrom": ref("login", "password")}
 SECRETS = {"login": {"username": USER, "password": PASSWORD}}
-TLS = {"caFrom": ref("tls", "ca.crt"), "certFrom": ref("tls", "tls.crt"), "keyFrom": ref("tls", "tls.key")}
+TLS = {
+    "verify": "Full",
+    "caFrom": ref("tls", "ca.crt"),
+    "certFrom": ref("tls", "tls.crt"),
+    "keyFrom": ref("tls", "tls.key"),
+}
 
 
 class Certificates:
