@@ -1,5 +1,10 @@
 """How pods get to the broker and to the result backend."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from render.in_pod import celery_connection
@@ -154,3 +159,15 @@ def test_settings_are_laid_over_the_apps_own_field_by_field():
         "broker_transport_options": {"visibility_timeout": 5, "master_name": "shop"},
         "broker_use_ssl": {"ssl_ca_certs": "/ca"},
     }
+
+
+def test_a_sitecustomize_of_the_image_runs_too(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("OF_THE_IMAGE = True\n")
+    environment = {
+        "PYTHONPATH": f"{Path(celery_connection.__file__).parent}{os.pathsep}{tmp_path}",
+        "CELERY_BROKER_URL": "redis://redis/0",
+        "CELERYAPP_BROKER_PASSWORD": "a b",
+    }
+    code = "import os, sitecustomize; print(sitecustomize.OF_THE_IMAGE, os.environ['CELERY_BROKER_URL'])"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("True redis://:a%20b@redis/0\n", "")
