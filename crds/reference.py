@@ -53,12 +53,13 @@ component says wins over what `spec` says: objects are merged field by field, an
 (`name`), `hostAliases` (`ip`) and `topologySpreadConstraints` (`topologyKey` and `whenUnsatisfiable`). All else is
 replaced.
 """
-LEFT_OUT = ", ".join(f"`{name}`" for name in sorted(generate.LEFT_OUT))
+LEFT_OUT = sorted({name for names in generate.LEFT_OUT.values() for name in names})
 ABOUT_TYPES = f"""\
 ## Types of Kubernetes
 
 What pods are made of, with the first sentence of what [Kubernetes]({DOCUMENTATION}) says.
-Required fields are **bold**. Left out, to keep the CRD small, is what no Celery pod needs: {LEFT_OUT}.
+Required fields are **bold**. Left out is what no Celery pod uses:
+{", ".join(f"`{name}`" for name in LEFT_OUT)}.
 """
 
 

@@ -6,7 +6,7 @@ from render.model import CeleryApp, Component, Manifest
 
 
 def deployment(app: CeleryApp, beat: Component) -> Manifest:
-    container = {"name": naming.BEAT, **start.of(beat.spec, args(beat)), **probe.of_beat(beat)}
+    container = {"name": naming.BEAT, **start.of(app, beat.spec, args(beat)), **probe.of_beat(app, beat)}
     volumes = [volume.of(app, beat, naming.BEAT_DATA_PATH, beat.spec.get("storage")), *probe.volumes(app, beat)]
     template = pod.template(app, beat, container, volumes)
     template["spec"]["terminationGracePeriodSeconds"] = beat.spec["terminationGracePeriodSeconds"]

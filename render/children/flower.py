@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from render import naming
-from render.children import arguments, pod, start, volume
+from render.children import arguments, connection, pod, start, volume
 from render.model import CeleryApp, Component, Manifest
 
 PORT = "http"
@@ -22,7 +22,7 @@ def deployment(app: CeleryApp, flower: Component) -> Manifest:
     spec = flower.spec
     container = {
         "name": naming.FLOWER,
-        **start.of(spec, args(app, flower)),
+        **start.of(app, spec, args(app, flower)),
         "env": _env(spec),
         "ports": [{"name": PORT, "containerPort": spec["port"], "protocol": "TCP"}],
         **_probes(spec),
@@ -84,7 +84,7 @@ def _env(spec: Mapping[str, Any]) -> list[Manifest]:
         "FLOWER_BROKER_API": spec.get("brokerApiFrom"),
     }
     redirect = [{"name": "FLOWER_OAUTH2_REDIRECT_URI", "value": oauth["redirectUri"]}] if oauth else []
-    return [*(pod.from_secret(name, source) for name, source in secrets.items() if source), *redirect]
+    return [*(connection.from_secret(name, source) for name, source in secrets.items() if source), *redirect]
 
 
 def _probes(spec: Mapping[str, Any]) -> Manifest:

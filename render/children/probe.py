@@ -11,11 +11,12 @@ from math import ceil
 from typing import Any
 
 from render import naming
-from render.children import arguments, pod, start
+from render.children import arguments, connection, pod, start
 from render.children.pod import Volume
 from render.model import CeleryApp, Component, Manifest
 
 FILES = (naming.HEARTBEAT_FILE, naming.CHECK_FILE, naming.START_FILE)
+NEEDED = {"Heartbeat": FILES, "Ping": (naming.CHECK_FILE,)}
 CHECK = f"{naming.PROBE_PATH}/{naming.CHECK_FILE}"
 QUICK = ("-I", "-S", CHECK)  # -I -S: neither the environment nor site-packages: see bench/bench_probe.py
 STARTUP_SECONDS = LIVENESS_SECONDS = 300
@@ -24,9 +25,10 @@ GRACE_SECONDS = 60
 """Who stands still does not hear SIGTERM: a grace meant for tasks that take hours would only delay the restart."""
 
 
-def wanted(app: CeleryApp) -> bool:
-    """Return whether any component is probed by a file of ours."""
-    return any(volumes(app, component) for component in (*app.groups, app.beat) if component)
+def files(app: CeleryApp) -> tuple[str, ...]:
+    """Return the names of the files in the ConfigMap; none if no pod needs any."""
+    probed = any(kind(component) in NEEDED for component in (*app.groups, app.beat) if component)
+    return tuple(dict.fromkeys((*(FILES if probed else ()), *connection.files(app))))
 
 
 def kind(component: Component) -> str:
@@ -40,7 +42,7 @@ def config_map(app: CeleryApp) -> Manifest:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": pod.metadata(app, naming.PROBE),
-        "data": {name: _text(name) for name in FILES},
+        "data": {name: _text(name) for name in files(app)},
     }
 
 
@@ -50,23 +52,17 @@ def _text(name: str) -> str:
 
 
 def volumes(app: CeleryApp, component: Component) -> list[Volume]:
-    """Return the files the component's probes need.
-
-    By subPath, so that a running pod keeps those that it began with: a check that came with a newer release must
-    not judge the heartbeat of an older one.
-    """
-    needed = {"Heartbeat": FILES, "Ping": (naming.CHECK_FILE,)}.get(kind(component), ())
-    source = {"configMap": {"name": naming.derived(app.name, naming.PROBE)}}
-    return [Volume("celery-probe", f"{naming.PROBE_PATH}/{name}", source, sub_path=name) for name in needed]
+    """Return the files the component's probes need."""
+    return pod.in_pod(app, NEEDED.get(kind(component), ()))
 
 
-def of_worker(group: Component) -> Manifest:
+def of_worker(app: CeleryApp, group: Component) -> Manifest:
     """Return the probes of a worker."""
     startup, limit = group.spec["probe"]["startupTimeoutSeconds"], _longest_silence(group.spec)
     if kind(group) == "Exec":
-        return _own(group, startup, group.spec["probe"]["livenessTimeoutSeconds"])
+        return _own(app, group, startup, group.spec["probe"]["livenessTimeoutSeconds"])
     if kind(group) == "Ping":
-        return _ping(group, startup, limit)
+        return _ping(app, group, startup, limit)
     if kind(group) == "None":
         return {}
     check = (start.python(group.spec), *QUICK)
@@ -78,10 +74,10 @@ def of_worker(group: Component) -> Manifest:
     }
 
 
-def of_beat(beat: Component) -> Manifest:
+def of_beat(app: CeleryApp, beat: Component) -> Manifest:
     """Return the probes of beat."""
     probes = {"Exec": _own, "Ping": _ping}.get(kind(beat))
-    return probes(beat, STARTUP_SECONDS, LIVENESS_SECONDS) if probes else {}
+    return probes(app, beat, STARTUP_SECONDS, LIVENESS_SECONDS) if probes else {}
 
 
 def _longest_silence(spec: Mapping[str, Any]) -> int | None:
@@ -93,9 +89,9 @@ def _longest_silence(spec: Mapping[str, Any]) -> int | None:
     return None if task is None else spec["probe"]["livenessTimeoutSeconds"] + task
 
 
-def _own(component: Component, startup: int, limit: int) -> Manifest:
+def _own(app: CeleryApp, component: Component, startup: int, limit: int) -> Manifest:
     """Return probes that run the user's command; none for readiness, since nothing is routed to the pod."""
-    command = component.spec["probe"]["exec"]["command"]
+    command = (*start.launcher(app, component.spec), *component.spec["probe"]["exec"]["command"])
     alive = {**_exec(*command, every=30, within=30), "failureThreshold": ceil(limit / 30), **_grace(component)}
     return {
         "startupProbe": {**_exec(*command, every=10, within=30), "failureThreshold": ceil(startup / 10)},
@@ -108,7 +104,7 @@ def _grace(component: Component) -> Manifest:
     return {"terminationGracePeriodSeconds": GRACE_SECONDS} if long else {}
 
 
-def _ping(component: Component, startup: int, limit: int | None) -> Manifest:
+def _ping(app: CeleryApp, component: Component, startup: int, limit: int | None) -> Manifest:
     """Return probes that ask through the broker; seldom, since each loads Celery, and never for readiness.
 
     The main loop answers, so what may stand still for any time is not probed for life.
@@ -118,7 +114,8 @@ def _ping(component: Component, startup: int, limit: int | None) -> Manifest:
         for argument in arguments.settings(component.spec.get("settings", {}))
         if argument.startswith("broker_")
     ]
-    command = (start.python(component.spec), CHECK, "ping", component.name, *broker)
+    python = start.python(component.spec)
+    command = (*start.launcher(app, component.spec), python, CHECK, "ping", component.name, *broker)
     alive = limit and {**_exec(*command, every=60, within=30), "failureThreshold": ceil(limit / 60)}
     return {
         "startupProbe": {**_exec(*command, every=10, within=30), "failureThreshold": ceil(startup / 10)},

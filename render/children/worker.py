@@ -15,9 +15,9 @@ def deployment(app: CeleryApp, group: Component) -> Manifest:
     spec = group.spec
     container = {
         "name": naming.WORKER_CONTAINER,
-        **start.of(spec, args(group), with_modules=probe.kind(group) == "Heartbeat"),
+        **start.of(app, spec, args(group), with_heartbeat=probe.kind(group) == "Heartbeat"),
         "env": _env(spec),
-        **probe.of_worker(group),
+        **probe.of_worker(app, group),
     }
     template = pod.template(app, group, container, [STATE, *probe.volumes(app, group)])
     template["spec"]["terminationGracePeriodSeconds"] = spec["terminationGracePeriodSeconds"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from celery_versions import celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
+from secured import certificates, place  # noqa: F401 (fixtures)
 from servers import redis, redis_program, until  # noqa: F401 (fixtures)
 
 import render
@@ -38,8 +39,8 @@ def crd():
 
 
 @pytest.fixture
-def rendered(crd):
-    """Return a function from a spec to the Celery container of each Deployment, by the component's name."""
+def pods(crd):
+    """Return a function from a spec to the pod of each Deployment, by the component's name."""
 
     def build(**spec):
         metadata, api_version = {"name": "shop"}, "celeryproject.org/v1alpha1"
@@ -47,10 +48,15 @@ def rendered(crd):
         data = {"apiVersion": api_version, "kind": "CeleryApp", "metadata": metadata, "spec": spec}
         children = pipeline.base(Document(data, "app.yaml", {}), crd).children
         found = (child for child in children if child["kind"] == "Deployment")
-        pods = {child["metadata"]["name"].removeprefix("shop-"): child["spec"]["template"]["spec"] for child in found}
-        return {name: pod["containers"][0] for name, pod in pods.items()}
+        return {child["metadata"]["name"].removeprefix("shop-"): child["spec"]["template"]["spec"] for child in found}
 
     return build
+
+
+@pytest.fixture
+def rendered(pods):
+    """Return a function from a spec to the Celery container of each Deployment, by the component's name."""
+    return lambda **spec: {name: pod["containers"][0] for name, pod in pods(**spec).items()}
 
 
 @pytest.fixture
@@ -101,7 +107,9 @@ class Running:
         command = [self.here(part) for part in self.container[f"{kind}Probe"]["exec"]["command"]]
         command = [*command[: len(command) - len(arguments)], *arguments]
         command[0] = shutil.which(command[0], path=self.environment["PATH"])
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert bool(done.returncode) == bool(done.stderr), done
         return done.stderr.strip()
 

@@ -32,6 +32,8 @@ REQUIRED = (
     *("dataSource.apiGroup", "dataSourceRef.apiGroup"),
     # By rules of the CRD.
     *("broker.url", "customPool", "queue.averageLength", "queue.maxWaitSeconds"),
+    *("certFrom", "keyFrom"),
+    *(f"{connection}.{part}" for connection in ("broker", "resultBackend") for part in ("passwordFrom", "sentinel")),
 )
 
 

@@ -279,7 +279,8 @@ def test_metadata(metadata, expected):
         ),
         pytest.param(
             "broker: {kind: Redis, url: redis://redis}",
-            "spec.broker.kind: unknown field; the fields here are url, urlFrom, type",
+            "spec.broker.kind: unknown field; the fields here are url, urlFrom, usernameFrom, passwordFrom, tls,"
+            " sentinel, type",
             id="a field among few",
         ),
         pytest.param(

@@ -31,8 +31,31 @@ def test_a_group_knows_its_queues_its_broker_and_its_settings(celery_app):
     worker = {"name": "mail", "queues": ["mail", "news"], "scaling": SCALING, "settings": {"control_exchange": "shop"}}
     secret = {"secretKeyRef": {"name": "shop-broker", "key": "url"}}
     [found] = scaled(celery_app({"broker": {"urlFrom": secret}, "settings": options, "workers": [worker]}))
-    assert (found.queues, found.url) == ({"mail", "news"}, ("shop-broker", "url"))
+    assert (found.queues, found.url) == ({"mail", "news"}, group.SecretKey("shop-broker", "url"))
     assert found.settings == options | {"control_exchange": "shop"}
+
+
+def test_a_group_knows_the_parts_that_lead_to_its_broker(celery_app):
+    def ref(key):
+        return {"secretKeyRef": {"name": "redis", "key": key}}
+
+    broker = {
+        "url": "sentinel://shop%40@s0;sentinel://s1",
+        "passwordFrom": ref("password"),
+        "sentinel": {"masterName": "shop", "passwordFrom": ref("sentinel")},
+        "tls": {"caFrom": {"configMapKeyRef": {"name": "ca", "key": "ca.crt"}}, "verify": "CA"},
+    }
+    [found] = scaled(
+        celery_app({"broker": broker, "workers": [{"name": "mail", "queues": ["mail"], "scaling": SCALING}]})
+    )
+    assert found.parts == group.Parts(
+        username="shop@",
+        password=group.SecretKey("redis", "password"),
+        sentinel_master="shop",
+        sentinel_password=group.SecretKey("redis", "sentinel"),
+        verify="CA",
+        files=(("ca", group.SecretKey("ca", "ca.crt", "ConfigMap")),),
+    )
 
 
 @pytest.mark.parametrize(
