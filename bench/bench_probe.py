@@ -19,7 +19,7 @@ CHECK = str(resources.files("render").joinpath("in_pod", CHECK_FILE))
 
 def main() -> None:
     python = sys.executable
-    _, *options, _ = probe.QUICK
+    *options, _ = probe.QUICK
     commands = {
         "python3 -S -c pass": [python, "-S", "-c", "pass"],
         "readiness": [python, *options, CHECK, "ready"],

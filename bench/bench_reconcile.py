@@ -211,7 +211,7 @@ def started_again(plane: Cluster, count: int) -> None:
 def app(name: str, **spec: Any) -> dict[str, Any]:
     """Return a CeleryApp of four children."""
     groups = [
-        {"name": "worker", "replicas": 0, "disruptionBudget": {"maxUnavailable": 1}},
+        {"name": "worker", "queues": ["celery"], "replicas": 0, "disruptionBudget": {"maxUnavailable": 1}},
         {"name": "mail", "replicas": 0, "queues": ["mail"]},
     ]
     return {
@@ -226,7 +226,7 @@ def scaled(name: str, port: int) -> dict[str, Any]:
     """Return a CeleryApp that is scaled by the queue on a broker."""
     scaling = {"minReplicas": 0, "maxReplicas": 9, "queue": {"averageLength": 8}}
     broker = {"url": f"redis://127.0.0.1:{port}/0"}
-    return app(name, broker=broker, workers=[{"name": "worker", "scaling": scaling}])
+    return app(name, broker=broker, workers=[{"name": "worker", "queues": ["celery"], "scaling": scaling}])
 
 
 def create(plane: Cluster, apps: list[dict[str, Any]]) -> None:

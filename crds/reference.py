@@ -53,11 +53,13 @@ component says wins over what `spec` says: objects are merged field by field, an
 (`name`), `hostAliases` (`ip`) and `topologySpreadConstraints` (`topologyKey` and `whenUnsatisfiable`). All else is
 replaced.
 """
+LEFT_OUT = sorted({name for names in generate.LEFT_OUT.values() for name in names})
 ABOUT_TYPES = f"""\
 ## Types of Kubernetes
 
 What pods are made of, with the first sentence of what [Kubernetes]({DOCUMENTATION}) says.
-Required fields are **bold**.
+Required fields are **bold**. Left out is what no Celery pod uses:
+{", ".join(f"`{name}`" for name in LEFT_OUT)}.
 """
 
 

@@ -25,7 +25,7 @@ def children(app: CeleryApp) -> tuple[Manifest, ...]:
 
 
 def _before_pods(app: CeleryApp) -> Iterator[Manifest]:
-    if probe.wanted(app):
+    if probe.files(app):
         yield probe.config_map(app)
     yield from volume.claims(app)
     if app.flower and "networkPolicy" in app.flower.spec:

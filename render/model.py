@@ -78,15 +78,17 @@ LIST_KEYS: Mapping[str, tuple[str, ...]] = {
 """Lists that are merged item by item, and the fields that tell which item is which. All others are replaced."""
 
 COMMON = frozenset(LIST_KEYS) | {
-    "affinity", "dnsConfig", "dnsPolicy", "envFrom", "image", "imagePullPolicy", "lifecycle", "logLevel",
-    "nodeSelector", "podAnnotations", "podLabels", "podSecurityContext", "priorityClassName", "resources",
-    "runtimeClassName", "schedulerName", "securityContext", "serviceAccountName", "settings", "tolerations",
+    "affinity", "annotations", "app", "command", "commandLine", "dnsConfig", "dnsPolicy", "envFrom", "image",
+    "imageEntrypoint", "imagePullPolicy", "labels", "lifecycle", "logLevel", "nodeSelector", "podAnnotations",
+    "podLabels", "podSecurityContext", "ports", "priorityClassName", "resources", "runtimeClassName", "schedulerName",
+    "securityContext", "serviceAccountName", "settings", "tolerations", "workingDir",
 }  # fmt: skip
 """The fields of `spec` that hold for every component that does not say otherwise."""
 
 
 def _with_common(own: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    common = {field: spec[field] for field in COMMON if field in spec}
+    replaced = {"command", "commandLine"} if "command" in own or "commandLine" in own else set()
+    common = {field: spec[field] for field in COMMON - replaced if field in spec}
     merged = {field: _merged(field, common[field], own[field]) for field in COMMON if field in common and field in own}
     return {**common, **own, **merged}
 

@@ -17,14 +17,19 @@ BROKER = "broker"
 STATE_PATH = "/var/run/celery"
 """Where a worker leaves its heartbeat; `in_pod/celery_heartbeat.py` and `celery_check.py` say so too."""
 PROBE_PATH = "/etc/celery-probe"
+TLS_PATH = "/etc/celery-tls"
+"""Where certificates are, a folder for each of broker and result backend; `in_pod/celery_connection.py` says so too."""
 HEARTBEAT_MODULE = "celery_heartbeat"
 HEARTBEAT_FILE = "celery_heartbeat.py"
 CHECK_FILE = "celery_check.py"
+START_FILE = "celery_start.py"
+CONNECTION_FILES = ("celery_connection.py", "celery_loader.py")
 BEAT_DATA_PATH = "/var/lib/celery"
 FLOWER_DATA_PATH = "/var/lib/flower"
 
-BROKER_URL_ENV = "CELERY_BROKER_URL"
-RESULT_BACKEND_ENV = "CELERY_RESULT_BACKEND"
+URL_ENV = {"broker": "CELERY_BROKER_URL", "resultBackend": "CELERY_RESULT_BACKEND"}
+PARTS = {"broker": "BROKER", "resultBackend": "RESULT_BACKEND"}
+"""What the parts of a connection are called in a pod: `CELERYAPP_BROKER_PASSWORD`, /etc/celery-tls/BROKER."""
 
 _SQS_ALPHABET = {ord(char): "_" for char in string.punctuation if char not in "-_"} | {ord("."): "-"}
 
@@ -50,6 +55,11 @@ def pod_labels(app: str, component: str) -> dict[str, str]:
 
 def labels(app: str, component: str) -> dict[str, str]:
     return {**pod_labels(app, component), MANAGED_BY_LABEL: MANAGED_BY}
+
+
+def part(connection: str, name: str) -> str:
+    """Return the variable of a part of `broker` or `resultBackend`."""
+    return f"CELERYAPP_{PARTS[connection]}_{name}"
 
 
 def nodename(component: str) -> str:

@@ -48,12 +48,17 @@ COMMON_NAMES: Paths = {
     "ServiceAccount": ("serviceAccountName",),
 }
 COMMON_IMAGES = ("image", "initContainers/image", "volumes/image/reference")
+CONNECTIONS = ("spec/broker", "spec/resultBackend")
+CONNECTION_SECRETS = (
+    *("urlFrom", "usernameFrom", "passwordFrom", "sentinel/passwordFrom"),
+    *("tls/caFrom", "tls/certFrom", "tls/keyFrom"),
+)
 OWN_NAMES: Paths = {
     "IngressClass": ("spec/flower/ingress/className",),
     "PersistentVolumeClaim": ("spec/beat/storage/existingClaim", "spec/flower/persistence/existingClaim"),
+    "ConfigMap": tuple(f"{connection}/tls/caFrom/configMapKeyRef/name" for connection in CONNECTIONS),
     "Secret": (
-        "spec/broker/urlFrom/secretKeyRef/name",
-        "spec/resultBackend/urlFrom/secretKeyRef/name",
+        *(f"{connection}/{field}/secretKeyRef/name" for connection in CONNECTIONS for field in CONNECTION_SECRETS),
         "spec/flower/auth/basicAuth/secretKeyRef/name",
         "spec/flower/auth/oauth/clientIdFrom/secretKeyRef/name",
         "spec/flower/auth/oauth/clientSecretFrom/secretKeyRef/name",
@@ -83,7 +88,9 @@ SCALED_OBJECT = Fields(
         "TriggerAuthentication": ("spec/triggers/authenticationRef/name",),
     }
 )
-TRIGGER_AUTHENTICATION = Fields({"Secret": ("spec/secretTargetRef/name",)})
+TRIGGER_AUTHENTICATION = Fields(
+    {"ConfigMap": ("spec/configMapTargetRef/name",), "Secret": ("spec/secretTargetRef/name",)}
+)
 
 KINDS = {
     "celeryproject.org": {"CeleryApp": CELERY_APP},

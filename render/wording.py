@@ -20,6 +20,10 @@ PATTERNS = {
     "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$": "must be letters, digits and - _ . in between",
     "^auto$": "must be an integer or auto",
     "^[0-9]{1,4}%$": "must be an integer or a percentage such as 25%",
+    "^/": "must be a path from the root such as /app",
+    "^([a-z0-9]+-)*[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*$": (
+        "must be lower-case letters, digits and single dashes such as metrics"
+    ),
     "^(100|[0-9]{1,2})%$": "must be an integer or a percentage such as 25%",
     r"^5\.(0|[1-9][0-9]?)(\.[0-9]+)?$": 'must be a version of Celery 5 such as "5.5"',
     r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*)?$": (
@@ -110,6 +114,8 @@ def nearest(key: str, fields: dict[str, Any]) -> str:
 
 def _below(key: str, fields: dict[str, Any]) -> Iterator[str]:
     for name, node in fields.items():
+        if name == "initContainers":  # who writes a container's field means Celery's
+            continue
         if key in node.get("properties", ()):
             yield f"{name}.{key}"
         if key in node.get("items", {}).get("properties", ()):

@@ -18,14 +18,15 @@ from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Forbidden, NotFound
 from reconciler.model import SECRET, Ref
 from reconciler.scaling.brokers import broker, look
-from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.broker import Broker, Trust
 from reconciler.scaling.brokers.load import Node
 from reconciler.scaling.brokers.look import Findings, Kept
 from reconciler.scaling.brokers.patience import Late, Patience, Question
-from reconciler.scaling.group import Group, GroupKey, SecretKey
+from reconciler.scaling.group import Group, GroupKey, Parts, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
 from reconciler.scaling.pace import Counters
 from reconciler.scaling.running import Told
+from render.in_pod import celery_connection
 
 UNASKED = "Celery cannot ask workers on Amazon SQS what they run"
 KEPT_SECONDS = 60.0
@@ -61,25 +62,30 @@ Answered = Callable[[Mapping[GroupKey, Demanded]], None]
 _Question = Callable[[Kept, Crews, float, Callable[[Findings], None]], Findings | Unreadable]
 
 
+_Place = tuple[Ref, str]
+"""A Secret or a ConfigMap, and a key in it."""
+
+
 class _Source(NamedTuple):
-    """A broker, and the Secret and its key that its URL is to be read from first."""
+    """A broker, and what is to be read first to know it: whole, then, only who names the same is known to share it."""
 
     broker: Broker
-    secret: tuple[Ref, str] | None
+    unread: tuple[_Place, ...] = ()
+    named: tuple[str | SecretKey | None, Parts] | None = None
     namespace: str = ""
     """On Amazon SQS, where there is no connection to share, and every queue is a request."""
 
     def __str__(self) -> str:
-        return str(self.secret[0] if self.secret else self.broker)
+        return str(self.unread[0][0] if self.unread else self.broker)
 
 
 class Demand:
-    """Remembers the URLs, what is kept of each broker, and which brokers were late."""
+    """Remembers what Secrets say, what is kept of each broker, and which brokers were late."""
 
     def __init__(self, cluster: Cluster, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS) -> None:
         self._cluster, self._kept_seconds = cluster, kept_seconds
         self._patience: Patience[_Source] = Patience(timeout_seconds)
-        self._urls: dict[tuple[Ref, str] | None, tuple[str, float]] = {}
+        self._texts: dict[_Place, tuple[str, float]] = {}
         self._lock = Lock()
         self._kept: dict[Broker, tuple[Kept, float]] = {}  # and when it was looked at last
 
@@ -123,10 +129,13 @@ class Demand:
         progress: dict[_Source, Broker | Findings] = {}
 
         def ask(source: _Source) -> Findings | Unreadable | NotAsked:
-            url = self._url(*source.secret) if source.secret else source.broker.url
-            if not isinstance(url, str):
-                return url
-            progress[source] = known = replace(source.broker, url=url)
+            texts = {place: self._text(*place) for place in source.unread}
+            for text in texts.values():
+                if not isinstance(text, str):
+                    return text
+            [crew, *_] = sources[source].values()
+            known = _broker(crew, {place: str(text) for place, text in texts.items()}) if texts else source.broker
+            progress[source] = known
             tell_progress = partial(progress.__setitem__, source)
             return question(self._keep(known), sources[source], self._patience.seconds, tell_progress)
 
@@ -135,24 +144,26 @@ class Demand:
                 known = progress.get(source, source)
                 found = known if isinstance(known, Findings) else Unreadable(f"{known}: {found.reason}")
             if isinstance(found, Unreadable):
-                for crew in sources[source].values():
-                    self._urls.pop(_secret(crew), None)  # it may be another by now
+                for place in {place for crew in sources[source].values() for place in _places(crew)}:
+                    self._texts.pop(place, None)  # it may be another by now
             answered(_demanded(sources[source], found))
 
         namespaces = {source: {crew.namespace for crew in its.values()} for source, its in sources.items()}
         self._patience.ask({each: Question(partial(ask, each), its) for each, its in namespaces.items()}, tell)
 
     def _sources(self, crews: Crews) -> Mapping[_Source, Crews]:
-        """Return the groups of each broker: one for all whose URL is known, one for each Secret that is to be read."""
+        """Return the groups of each broker: one for all that is known, one for each that is to be read of first."""
         oldest = time.monotonic() - self._kept_seconds
-        self._urls = {secret: read for secret, read in self._urls.copy().items() if read[1] > oldest}
+        self._texts = {place: read for place, read in self._texts.copy().items() if read[1] > oldest}
         sources: dict[_Source, dict[GroupKey, Crew]] = defaultdict(dict)
         for key, crew in crews.items():
-            secret, settings = _secret(crew), crew.group.settings
-            url, _ = self._urls.get(secret, ("" if secret else str(crew.group.url), 0))
-            found = Broker(url, settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
-            namespace = crew.namespace if found.is_sqs else ""
-            sources[_Source(found, None if url else secret, namespace)][key] = crew
+            places, texts = _places(crew), self._texts
+            if all(place in texts for place in places):
+                known = _broker(crew, {place: texts[place][0] for place in places})
+                source = _Source(known, namespace=crew.namespace if known.is_sqs else "")
+            else:
+                source = _Source(_nameless(crew), places, (crew.group.url, crew.group.parts))
+            sources[source][key] = crew
         return sources
 
     def _keep(self, known: Broker) -> Kept:
@@ -171,12 +182,12 @@ class Demand:
         for kept in idle:
             Thread(target=kept.line.close, daemon=True, name=f"closes {kept.broker}").start()
 
-    def _url(self, secret: Ref, key: str) -> str | Unreadable | NotAsked:
+    def _text(self, secret: Ref, key: str) -> str | Unreadable | NotAsked:
         """Return what a Secret has, or why there is nothing. NotAsked where we may not know it."""
         try:
             data = self._cluster.get(secret).get("data") or {}
-            # Spaces and line ends at both ends are no part of a URL.
-            url = b64decode(data[key]).decode().strip() if key in data else None
+            text = data.get(key)
+            text = b64decode(text).decode() if text and secret.kind == SECRET.name else text
         except Forbidden:
             return NotAsked(f"{secret} may not be read, see kustomize/components/queue-scaling")
         except NotFound:
@@ -185,10 +196,10 @@ class Demand:
             return Unreadable(f"{secret} could not be read: {error}")
         except (NoBase64, UnicodeDecodeError):
             return Unreadable(f"{secret} {key} is no text")
-        if not url:
-            return Unreadable(f"{secret} has no key {key}" if url is None else f"{secret} {key} is empty")
-        self._urls[secret, key] = (url, time.monotonic())
-        return url
+        if not text or not text.strip():
+            return Unreadable(f"{secret} has no key {key}" if text is None else f"{secret} {key} is empty")
+        self._texts[secret, key] = (text, time.monotonic())
+        return str(text)
 
 
 def _looked(
@@ -204,11 +215,36 @@ def _glanced(kept: Kept, crews: Crews, seconds: float, _: Callable[[Findings], N
     return look.glance(kept, {crew.group.queues for crew in crews.values()}, seconds)
 
 
-def _secret(crew: Crew) -> tuple[Ref, str] | None:
-    """Return the Secret and its key that have the URL, if it is not in the app itself."""
-    if not isinstance(crew.group.url, SecretKey):
-        return None
-    return Ref(SECRET.api_version, SECRET.name, crew.namespace, crew.group.url.name), crew.group.url.key
+def _places(crew: Crew) -> tuple[_Place, ...]:
+    """Return what is to be read for a group to know its broker."""
+    url = [crew.group.url] if isinstance(crew.group.url, SecretKey) else []
+    return tuple(_place(crew, key) for key in (*url, *crew.group.parts.keys))
+
+
+def _place(crew: Crew, key: SecretKey) -> _Place:
+    return Ref("v1", key.kind, crew.namespace, key.name), key.key
+
+
+def _nameless(crew: Crew) -> Broker:
+    settings = crew.group.settings
+    return Broker("", settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
+
+
+def _broker(crew: Crew, texts: Mapping[_Place, str]) -> Broker:
+    """Return the broker of a group, given all that was to be read."""
+
+    def text(part: SecretKey | str | None) -> str | None:
+        return texts[_place(crew, part)] if isinstance(part, SecretKey) else part
+
+    parts, known = crew.group.parts, _nameless(crew)
+    url = str(text(crew.group.url)).strip()  # spaces and line ends at both ends are no part of a URL
+    if (password := text(parts.password)) is not None:
+        url = celery_connection.with_credentials(url, text(parts.username), password)
+    if parts.sentinel_master:
+        sentinel = celery_connection.sentinel(parts.sentinel_master, text(parts.sentinel_password), {})
+        known = replace(known, options=celery_connection.over(known.options, sentinel))
+    trust = Trust(parts.verify, {kind: str(text(key)) for kind, key in parts.files}) if parts.verify else None
+    return replace(known, url=url, trust=trust)
 
 
 def _demanded(crews: Crews, found: Findings | Unreadable | NotAsked) -> dict[GroupKey, Demanded]:

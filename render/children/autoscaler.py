@@ -38,11 +38,11 @@ def scaled_object(app: CeleryApp, group: Component) -> Manifest:
         **({"horizontalPodAutoscalerConfig": {"behavior": behavior}} if behavior else {}),
         **({"scalingModifiers": trigger.total(lengths, scaling["queue"]["averageLength"])} if lengths else {}),
     }
-    paused = {"annotations": {naming.KEDA_PAUSED_ANNOTATION: "true"}} if scaling["paused"] else {}
+    paused = {naming.KEDA_PAUSED_ANNOTATION: "true"} if scaling["paused"] else {}
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": {**pod.metadata(app, group.name), **paused},
+        "metadata": pod.metadata(app, group.name, paused),
         "spec": {
             "scaleTargetRef": _target(app, group),
             "minReplicaCount": scaling["minReplicas"],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from render import naming
-from render.children import arguments, pod, volume
+from render.children import arguments, connection, pod, start, volume
 from render.model import CeleryApp, Component, Manifest
 
 PORT = "http"
@@ -22,7 +22,7 @@ def deployment(app: CeleryApp, flower: Component) -> Manifest:
     spec = flower.spec
     container = {
         "name": naming.FLOWER,
-        "args": args(app, flower),
+        **start.of(app, spec, args(app, flower)),
         "env": _env(spec),
         "ports": [{"name": PORT, "containerPort": spec["port"], "protocol": "TCP"}],
         **_probes(spec),
@@ -30,6 +30,7 @@ def deployment(app: CeleryApp, flower: Component) -> Manifest:
     stored = "persistence" in spec
     volumes = [volume.of(app, flower, naming.FLOWER_DATA_PATH, spec["persistence"])] if stored else []
     template = pod.template(app, flower, container, volumes)
+    template["spec"]["terminationGracePeriodSeconds"] = spec["terminationGracePeriodSeconds"]
     # Recreate: two pods would write one file. Without one, the new pod is there before the old one goes.
     strategy = {"type": "Recreate"} if stored else {"type": "RollingUpdate"}
     return pod.deployment(app, flower, template, replicas=1, strategy=strategy)
@@ -43,9 +44,9 @@ def path(spec: Mapping[str, Any]) -> str:
 def args(app: CeleryApp, flower: Component) -> list[str]:
     """Return the arguments of `celery`. An image of Flower's own does not hold the app, only the broker's URL."""
     spec = flower.spec
-    own_image = spec["image"] != app.spec["image"]
+    own_image = spec["image"] != app.spec["image"] and spec["app"] == app.spec["app"]
     return [
-        *([] if own_image else [f"--app={app.spec['app']}"]),
+        *([] if own_image else [f"--app={spec['app']}"]),
         "flower",
         *arguments.options(_options(spec)),
         *spec.get("args", ()),
@@ -83,7 +84,7 @@ def _env(spec: Mapping[str, Any]) -> list[Manifest]:
         "FLOWER_BROKER_API": spec.get("brokerApiFrom"),
     }
     redirect = [{"name": "FLOWER_OAUTH2_REDIRECT_URI", "value": oauth["redirectUri"]}] if oauth else []
-    return [*(pod.from_secret(name, source) for name, source in secrets.items() if source), *redirect]
+    return [*(connection.from_secret(name, source) for name, source in secrets.items() if source), *redirect]
 
 
 def _probes(spec: Mapping[str, Any]) -> Manifest:

@@ -6,7 +6,8 @@ from render.model import CeleryApp, Component, Manifest
 
 
 def ingress(app: CeleryApp, flower: Component) -> Manifest:
-    given, metadata = flower.spec["ingress"], pod.metadata(app, flower.name)
+    given = flower.spec["ingress"]
+    metadata = pod.metadata(app, flower.name, given.get("annotations", {}))
     backend = {"service": {"name": metadata["name"], "port": {"name": flower_pod.PORT}}}
     path = (
         flower_pod.path(flower.spec).rstrip("/") or "/"
@@ -16,10 +17,9 @@ def ingress(app: CeleryApp, flower: Component) -> Manifest:
         {"tls": [{"hosts": [given["host"]], "secretName": given["tlsSecretName"]}]} if "tlsSecretName" in given else {}
     )
     class_name = {"ingressClassName": given["className"]} if "className" in given else {}
-    annotations = {"annotations": dict(given["annotations"])} if given.get("annotations") else {}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        "metadata": {**metadata, **annotations},
+        "metadata": metadata,
         "spec": {**class_name, "rules": [{"host": given["host"], "http": http}], **tls},
     }

@@ -1,16 +1,18 @@
 """What all Deployments share: metadata, and the pod with safe defaults and the user's fields over them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from render import naming, quantity
+from render.children import connection, start
 from render.model import CeleryApp, Component, Manifest
 
 POD_FIELDS = (
-    *("imagePullSecrets", "initContainers", "serviceAccountName", "nodeSelector", "tolerations", "affinity"),
+    *("imagePullSecrets", "serviceAccountName", "nodeSelector", "tolerations", "affinity"),
     *("priorityClassName", "runtimeClassName", "schedulerName", "hostAliases", "dnsPolicy", "dnsConfig"),
 )
-CONTAINER_FIELDS = ("imagePullPolicy", "envFrom", "resources", "lifecycle")
+CONTAINER_FIELDS = ("imagePullPolicy", "workingDir", "envFrom", "resources", "lifecycle")
 
 _DIVISOR = ("resourceFieldRef", "divisor")
 QUANTITIES = tuple(
@@ -44,10 +46,18 @@ NO_SERVICE_ACCOUNT: Manifest = {
 TMP = Volume("celery-tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 (a volume: so that the root can be read-only)
 
 
-def metadata(app: CeleryApp, component: str) -> Manifest:
-    """Return the metadata of the component's child."""
-    namespace = {"namespace": app.namespace} if app.namespace else {}
-    return {"name": naming.derived(app.name, component), **namespace, "labels": naming.labels(app.name, component)}
+def metadata(app: CeleryApp, component: str, annotations: Mapping[str, str] = MappingProxyType({})) -> Manifest:
+    """Return the metadata of the component's child, with annotations of its own over those of all children."""
+    return _metadata(app, component, app.spec, {**app.spec.get("annotations", {}), **annotations})
+
+
+def _metadata(app: CeleryApp, component: str, given: Mapping[str, Any], annotations: Mapping[str, str]) -> Manifest:
+    return {
+        "name": naming.derived(app.name, component),
+        **({"namespace": app.namespace} if app.namespace else {}),
+        "labels": {**given.get("labels", {}), **naming.labels(app.name, component)},
+        **({"annotations": dict(annotations)} if annotations else {}),
+    }
 
 
 def deployment(app: CeleryApp, component: Component, template: Manifest, **spec: Any) -> Manifest:
@@ -56,7 +66,7 @@ def deployment(app: CeleryApp, component: Component, template: Manifest, **spec:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(app, component.name),
+        "metadata": _metadata(app, component.name, component.spec, component.spec.get("annotations", {})),
         "spec": {**spec, "selector": selector, "template": template},
     }
 
@@ -65,7 +75,10 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     """Return the pod: the container as far as the component knows it, and everything that holds for all of them."""
     spec = component.spec
     mounted = {mount["mountPath"].rstrip("/") for mount in spec.get("volumeMounts", ())}
-    ours = [volume for volume in (*volumes, TMP) if volume.path not in mounted]
+    needed = (*volumes, *_connecting(app), TMP)
+    ours = {volume.path: volume for volume in needed if volume.path not in mounted}.values()
+    init = [_init_container(app, spec, each) for each in spec.get("initContainers", ())]
+    used = {name for each in (spec, *init) for name in _volumes_of(each)}
     pod = {
         "enableServiceLinks": False,  # a Service named flower would set FLOWER_PORT=tcp://…
         # As pid 1 Celery would never get a SIGTERM that comes while the app is still imported: pid_namespaces(7).
@@ -74,10 +87,12 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **spec.get("podSecurityContext", {})},
         **_given(spec, POD_FIELDS),
         **_spread(app, component),
+        **({"initContainers": init} if init else {}),
         "containers": [_container(app, spec, container, ours)],
         "volumes": [
             *{volume.name: {"name": volume.name, **volume.source} for volume in ours}.values(),
-            *spec.get("volumes", ()),
+            # A claim that nobody mounts would still tie the pod to its zone, and keep it waiting while it is missing.
+            *(volume for volume in spec.get("volumes", ()) if volume["name"] in used),
         ],
     }
     annotations = {"annotations": dict(spec["podAnnotations"])} if spec.get("podAnnotations") else {}
@@ -85,19 +100,14 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     return {"metadata": {"labels": labels, **annotations}, "spec": canonical(pod, QUANTITIES, quantity.requested)}
 
 
-def environment(app: CeleryApp) -> list[Manifest]:
-    """Return the variables by which every pod finds the broker and the result backend."""
-    urls = {naming.BROKER_URL_ENV: "broker", naming.RESULT_BACKEND_ENV: "resultBackend"}
-    found = {name: app.spec[field] for name, field in urls.items() if field in app.spec}
-    return [
-        {"name": name, "value": url["url"]} if "url" in url else from_secret(name, url["urlFrom"])
-        for name, url in found.items()
-    ]
+def in_pod(app: CeleryApp, names: Iterable[str]) -> list[Volume]:
+    """Return files of render/in_pod.
 
-
-def from_secret(name: str, source: Mapping[str, Any]) -> Manifest:
-    """Return an environment variable that holds a key of a Secret."""
-    return {"name": name, "valueFrom": {"secretKeyRef": source["secretKeyRef"]}}
+    By subPath, so that a running pod keeps those that it began with: a check that came with a newer release must not
+    judge the heartbeat of an older one.
+    """
+    source = {"configMap": {"name": naming.derived(app.name, naming.PROBE)}}
+    return [Volume("celery-probe", f"{naming.PROBE_PATH}/{name}", source, sub_path=name) for name in names]
 
 
 def canonical(
@@ -115,21 +125,63 @@ def canonical(
     return spelled(value) if () in paths else value
 
 
-def _container(app: CeleryApp, spec: Mapping[str, Any], container: Manifest, ours: list[Volume]) -> Manifest:
-    mounts = [
+def _connecting(app: CeleryApp) -> list[Volume]:
+    """Return what leads to the broker; certificates not by subPath, so that new ones come into running pods."""
+    sources = connection.certificates(app)
+    certificates = [Volume("celery-tls", naming.TLS_PATH, {"projected": {"sources": sources}})] if sources else []
+    return [*in_pod(app, connection.files(app)), *certificates]
+
+
+def _mounts(volumes: Iterable[Volume]) -> list[Manifest]:
+    return [
         {"name": volume.name, "mountPath": volume.path, **({"subPath": volume.sub_path} if volume.sub_path else {})}
-        for volume in ours
+        for volume in volumes
     ]
-    env = [*environment(app), *container.get("env", ()), *spec.get("env", ())]
+
+
+def _container(app: CeleryApp, spec: Mapping[str, Any], container: Manifest, ours: Iterable[Volume]) -> Manifest:
+    env = [*connection.environment(app), *container.get("env", ()), *spec.get("env", ())]
+    ports = [*container.get("ports", ()), *spec.get("ports", ())]
     return {
         "name": container["name"],
         "image": spec["image"],
-        "command": ["celery"],  # never through a shell: it would keep SIGTERM from Celery, and run what it is given
-        **{field: value for field, value in container.items() if field != "env"},
+        **{field: value for field, value in container.items() if field not in ("env", "ports")},
+        **({"ports": ports} if ports else {}),
         **({"env": env} if env else {}),
         **_given(spec, CONTAINER_FIELDS),
         "securityContext": _security(spec.get("securityContext", {})),
-        "volumeMounts": [*mounts, *spec.get("volumeMounts", ())],
+        "volumeMounts": [*_mounts(ours), *spec.get("volumeMounts", ())],
+    }
+
+
+def _volumes_of(container: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the volumes that the container mounts, or takes variables from."""
+    for mount in container.get("volumeMounts", ()):
+        yield mount["name"]
+    for entry in container.get("env", ()):
+        if (key := entry.get("valueFrom", {}).get("fileKeyRef")) is not None:
+            yield key["volumeName"]
+
+
+def _init_container(app: CeleryApp, spec: Mapping[str, Any], given: Mapping[str, Any]) -> Manifest:
+    """Return the init container; one that runs the component's own image has its environment, under what it names.
+
+    Its command is launched as Celery is; the image's ENTRYPOINT, which nobody knows here, is not.
+    """
+    if given.get("image", spec["image"]) != spec["image"]:
+        return dict(given)
+    env = {
+        entry["name"]: entry for entry in (*connection.environment(app), *spec.get("env", ()), *given.get("env", ()))
+    }
+    env_from = [*spec.get("envFrom", ()), *given.get("envFrom", ())]
+    mounts = [*_mounts(_connecting(app)), *given.get("volumeMounts", ())]
+    return {
+        **given,
+        "image": spec["image"],
+        **({"command": [*start.launcher(app, spec), *given["command"]]} if "command" in given else {}),
+        **({"env": list(env.values())} if env else {}),
+        **({"envFrom": env_from} if env_from else {}),
+        **({"volumeMounts": mounts} if mounts else {}),
     }
 
 

@@ -1,7 +1,5 @@
 """The Service in front of Flower."""
 
-from copy import deepcopy
-
 from render import naming
 from render.children import pod
 from render.children.flower import PORT
@@ -12,11 +10,10 @@ def service(app: CeleryApp, flower: Component) -> Manifest:
     given = flower.spec["service"]
     port = {"name": PORT, "port": given["port"], "targetPort": PORT, "protocol": "TCP"}
     node_port = {"nodePort": given["nodePort"]} if "nodePort" in given else {}
-    annotations = {"annotations": deepcopy(given["annotations"])} if given.get("annotations") else {}
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {**pod.metadata(app, flower.name), **annotations},
+        "metadata": pod.metadata(app, flower.name, given.get("annotations", {})),
         "spec": {
             "type": given["type"],
             "selector": naming.selector(app.name, flower.name),

@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from render import naming
-from render.children import pod, worker
+from render.children import connection, pod, worker
 from render.model import CeleryApp, Component, Manifest
 
 BROKERS = {
     "redis": "Redis",
     "rediss": "Redis",
+    "sentinel": "Redis",
     "amqp": "RabbitMQ",
     "amqps": "RabbitMQ",
     "pyamqp": "RabbitMQ",
     "sqs": "SQS",
 }
-REDIS_PORT = 6379
+REDIS_PORT, SENTINEL_PORT = 6379, 26379
 PRIORITY_STEPS = (0, 3, 6, 9)
 PRIORITY_SEPARATOR = "\x06\x16"
 """On Redis Celery keeps messages of priority 3 to 5 in the list `celery\\x06\\x163`, and so on: kombu's defaults."""
@@ -28,7 +29,8 @@ def queue_lengths(app: CeleryApp, group: Component) -> list[Manifest]:
     match broker(app):
         case "Redis":
             fixed = {"listLength": length, **_redis(app, group)}
-            kind, found = "redis", [{"listName": name, **fixed} for name in _lists(group)]
+            kind = "redis-sentinel" if "sentinel" in app.spec["broker"] else "redis"
+            found = [{"listName": name, **fixed} for name in _lists(group)]
         case "SQS":
             kind, found = "aws-sqs-queue", [{**queue, "queueLength": length} for queue in _on_sqs(app, group)]
         case _:
@@ -62,14 +64,9 @@ def broker(app: CeleryApp) -> str:
 
 
 def trigger_authentications(app: CeleryApp) -> list[Manifest]:
-    """Return how KEDA gets at the broker, if a group has it do so: by the URL in its Secret, on SQS by its own role."""
-    if not any(_needs_authentication(app, group) for group in app.groups):
+    """Return how KEDA gets at the broker, if a group has it do so: what is in Secrets, on SQS its own role."""
+    if not any(_needs_parameters(group) for group in app.groups) or not (spec := _parameters(app)):
         return []
-    if broker(app) == "SQS":
-        spec: Manifest = {"podIdentity": {"provider": "aws"}}
-    else:
-        secret = app.spec["broker"]["urlFrom"]["secretKeyRef"]
-        spec = {"secretTargetRef": [{"parameter": "host", "name": secret["name"], "key": secret["key"]}]}
     return [
         {
             "apiVersion": "keda.sh/v1alpha1",
@@ -80,16 +77,50 @@ def trigger_authentications(app: CeleryApp) -> list[Manifest]:
     ]
 
 
-def _needs_authentication(app: CeleryApp, group: Component) -> bool:
+def _parameters(app: CeleryApp) -> Manifest:
+    """Return where KEDA finds each parameter: in Secrets, a ConfigMap, or among the variables of the workers.
+
+    Two that it takes from no trigger are such variables: the user of a URL, and that RabbitMQ speaks TLS.
+    """
+    given = app.spec["broker"]
+    if broker(app) == "SQS":
+        return {"podIdentity": {"provider": "aws"}}
+    tls, sentinel = given.get("tls", {}), given.get("sentinel", {})
+    sources = {
+        "host": given.get("urlFrom", {}),
+        **{name: given.get(f"{name}From", {}) for name in ("username", "password")},
+        "sentinelPassword": sentinel.get("passwordFrom", {}),
+        **{name: tls.get(f"{name}From", {}) for name in ("ca", "cert", "key")},
+    }
+    variables = {
+        "username": "USERNAME" if "passwordFrom" in given and connection.user(given) else None,
+        "tls": "TLS" if "tls" in given and broker(app) == "RabbitMQ" else None,
+    }
+    targets = {
+        "secretTargetRef": [
+            {"parameter": name, **by["secretKeyRef"]} for name, by in sources.items() if "secretKeyRef" in by
+        ],
+        "configMapTargetRef": [
+            {"parameter": name, **by["configMapKeyRef"]} for name, by in sources.items() if "configMapKeyRef" in by
+        ],
+        "env": [
+            {"parameter": name, "name": naming.part("broker", part), "containerName": naming.WORKER_CONTAINER}
+            for name, part in variables.items()
+            if part
+        ],
+    }
+    return {kind: found for kind, found in targets.items() if found}
+
+
+def _needs_parameters(group: Component) -> bool:
     scaling = group.spec.get("scaling", {})
-    by_queue = scaling.get("engine") == "KEDA" and "queue" in scaling and "keda" not in scaling
-    return by_queue and ("urlFrom" in app.spec["broker"] or broker(app) == "SQS")
+    return scaling.get("engine") == "KEDA" and "queue" in scaling and "keda" not in scaling
 
 
 def _authentication(app: CeleryApp, group: Component) -> Manifest:
     if "keda" in group.spec["scaling"]:
         return {"authenticationRef": dict(group.spec["scaling"]["keda"]["authenticationRef"])}
-    if _needs_authentication(app, group):
+    if _parameters(app):
         return {"authenticationRef": {"name": naming.derived(app.name, naming.BROKER)}}
     return {}
 
@@ -108,19 +139,32 @@ def _redis(app: CeleryApp, group: Component) -> Manifest:
     if "url" not in app.spec["broker"]:
         index = group.spec["scaling"]["keda"].get("databaseIndex", 0)
         return {"databaseIndex": str(index)} if index else {}
-    scheme, _, rest = app.spec["broker"]["url"].partition("://")  # of the form that a rule of the CRD asks for
-    authority, _, database = re.split("[?#]", rest)[0].partition("/")
-    address, database = authority.rpartition("@")[2], database.strip("/")
+    found = [_redis_at(url) for url in app.spec["broker"]["url"].split(";")]
+    scheme, _, database = found[0]
+    sentinel, addresses = app.spec["broker"].get("sentinel"), ",".join(address for _, address, _ in found)
     return {
-        "address": address if re.search(":[0-9]+$", address) else f"{address}:{REDIS_PORT}",
+        **({"addresses": addresses, "sentinelMaster": sentinel["masterName"]} if sentinel else {"address": addresses}),
         **({"databaseIndex": database} if database else {}),
-        **({"enableTLS": "true"} if scheme == "rediss" else {}),
+        **({"enableTLS": "true"} if scheme == "rediss" or "tls" in app.spec["broker"] else {}),
+        **_unsafe(app),
     }
+
+
+def _redis_at(url: str) -> tuple[str, str, str]:
+    """Return scheme, address and database of a URL of the form that a rule of the CRD asks for."""
+    scheme, _, rest = url.partition("://")
+    authority, _, database = re.split("[?#]", rest)[0].partition("/")
+    address, port = authority.rpartition("@")[2], SENTINEL_PORT if scheme == "sentinel" else REDIS_PORT
+    return scheme, address if re.search(":[0-9]+$", address) else f"{address}:{port}", database.strip("/")
+
+
+def _unsafe(app: CeleryApp) -> Manifest:
+    return {"unsafeSsl": "true"} if app.spec["broker"].get("tls", {}).get("verify") == "None" else {}
 
 
 def _rabbitmq(app: CeleryApp) -> Manifest:
     url = app.spec["broker"].get("url")
-    return {"protocol": "auto", **({"host": url.removeprefix("py")} if url else {})}
+    return {"protocol": "auto", **({"host": url.removeprefix("py")} if url else {}), **_unsafe(app)}
 
 
 def _on_sqs(app: CeleryApp, group: Component) -> Iterator[Manifest]:

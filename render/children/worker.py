@@ -4,19 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from render import naming, quantity
-from render.children import arguments, pod, probe
+from render.children import arguments, pod, probe, start
 from render.children.pod import Volume
 from render.model import CeleryApp, Component, Manifest
 
 STATE = Volume("celery-state", naming.STATE_PATH, {"emptyDir": {}})
-DEFAULT_QUEUES = ("celery",)
 
 
 def deployment(app: CeleryApp, group: Component) -> Manifest:
     spec = group.spec
-    container = {"name": naming.WORKER_CONTAINER, "args": args(app, group), "env": _env(spec), **probe.of_worker(group)}
-    given = _with_python_path(group)
-    template = pod.template(app, given, container, [STATE, *probe.volumes(app, group)])
+    container = {
+        "name": naming.WORKER_CONTAINER,
+        **start.of(app, spec, args(group), with_heartbeat=probe.kind(group) == "Heartbeat"),
+        "env": _env(spec),
+        **probe.of_worker(app, group),
+    }
+    template = pod.template(app, group, container, [STATE, *probe.volumes(app, group)])
     template["spec"]["terminationGracePeriodSeconds"] = spec["terminationGracePeriodSeconds"]
     return pod.deployment(
         app,
@@ -31,15 +34,16 @@ def deployment(app: CeleryApp, group: Component) -> Manifest:
 
 
 def queues(group: Component) -> tuple[str, ...]:
-    """Return the queues a group without excludeQueues consumes."""
-    return tuple(group.spec.get("queues", DEFAULT_QUEUES))
+    """Return the queues that the group is known to consume: what the app's own code names is not."""
+    default = group.spec.get("settings", {}).get("task_default_queue")
+    return tuple(group.spec.get("queues", [default] if default else ()))
 
 
-def args(app: CeleryApp, group: Component) -> list[str]:
+def args(group: Component) -> list[str]:
     """Return the arguments of `celery`."""
     settings = list(arguments.settings(_settings(group.spec)))
     return [
-        f"--app={app.spec['app']}",
+        f"--app={group.spec['app']}",
         "worker",
         *arguments.options({"hostname": naming.nodename(group.name), **_options(group)}),
         *group.spec.get("args", ()),
@@ -52,7 +56,8 @@ def _options(group: Component) -> Manifest:
     memory = spec.get("maxMemoryPerChild")
     return {
         "loglevel": spec["logLevel"],
-        **_queue_options(group),
+        "queues": ",".join(spec.get("queues", ())) or None,
+        "exclude-queues": ",".join(spec.get("excludeQueues", ())) or None,
         "concurrency": spec["concurrency"],
         "pool": spec["pool"] if spec["pool"] != "prefork" else None,
         "optimization": spec.get("optimization"),
@@ -70,38 +75,13 @@ def _options(group: Component) -> Manifest:
     }
 
 
-def _queue_options(group: Component) -> Manifest:
-    if "excludeQueues" in group.spec:
-        return {"exclude-queues": ",".join(group.spec["excludeQueues"])}
-    return {"queues": ",".join(queues(group))}
-
-
 def _settings(spec: Mapping[str, Any]) -> Manifest:
     soft = {"worker_soft_shutdown_timeout": spec["softShutdownSeconds"]} if "softShutdownSeconds" in spec else {}
     return {**spec.get("settings", {}), **soft}
 
 
 def _env(spec: Mapping[str, Any]) -> list[Manifest]:
-    """Return what lets SIGTERM start a soft shutdown: without it Celery waits for its tasks until it is killed."""
-    return [{"name": "REMAP_SIGTERM", "value": "SIGQUIT"}] if "softShutdownSeconds" in spec else []
-
-
-def _with_python_path(group: Component) -> Component:
-    """Return the group with the heartbeat's folder at the end of PYTHONPATH, behind what the user has there."""
-    if probe.kind(group) != "Heartbeat":
-        return group
-    ours = {"name": "PYTHONPATH", "value": naming.PROBE_PATH}
-    env = [entry for given in group.spec.get("env", ()) for entry in _joined(given)]
-    if not any(entry["name"] == "PYTHONPATH" for entry in env):
-        env.insert(0, ours)
-    return Component(group.name, {**group.spec, "env": env})
-
-
-def _joined(entry: Manifest) -> list[Manifest]:
-    """Return the variable; PYTHONPATH with our folder behind, by way of a second one if it has no plain value."""
-    if entry["name"] != "PYTHONPATH":
-        return [entry]
-    if "valueFrom" not in entry:
-        return [{**entry, "value": ":".join(filter(None, (entry.get("value"), naming.PROBE_PATH)))}]
-    given = {**entry, "name": "APP_PYTHONPATH"}
-    return [given, {"name": "PYTHONPATH", "value": f"$(APP_PYTHONPATH):{naming.PROBE_PATH}"}]
+    """Return what lets SIGTERM start a soft shutdown, without which Celery waits until it is killed, and the pool."""
+    remap = [{"name": "REMAP_SIGTERM", "value": "SIGQUIT"}] if "softShutdownSeconds" in spec else []
+    pool = [{"name": "CELERY_CUSTOM_WORKER_POOL", "value": spec["customPool"]}] if "customPool" in spec else []
+    return [*remap, *pool]

@@ -11,6 +11,7 @@ import pytest
 import rabbitmq
 from celery import Celery
 from celery_versions import OWN, celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
+from secured import certificates, place  # noqa: F401 (fixtures)
 from servers import HERE, Certificate, Held, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.scaling.brokers import look

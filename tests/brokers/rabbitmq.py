@@ -22,9 +22,14 @@ _EPMD = '"$0" -port "$1" -address 127.0.0.1 & read line; kill $!; wait'  # it ha
 
 
 class Server:
-    def __init__(self, folder, certificate, address=HERE, vhosts=VHOSTS):
+    """One that is given an authority takes over TLS only clients whose certificate that has signed."""
+
+    def __init__(
+        self, folder, certificate, address=HERE, vhosts=VHOSTS, *, authority=None, user=USER, password=PASSWORD
+    ):
         self.port, self.tls_port, self.dist_port, self.epmd_port = free_ports.take(4)
         self.folder, self.certificate, self.address, self.vhosts = folder, certificate, address, vhosts
+        self.authority, self.user, self.password = authority, user, password
         self.log = folder / "log"
 
     @contextmanager
@@ -66,19 +71,23 @@ class Server:
         ).stdout
 
     def _configure(self):
-        owner = {"user": USER, "configure": ".*", "write": ".*", "read": ".*"}
+        owner = {"user": self.user, "configure": ".*", "write": ".*", "read": ".*"}
         vhosts = [f"test-{number}" for number in range(self.vhosts)]
         definitions = {
-            "users": [{"name": USER, "password": PASSWORD, "tags": ""}],
+            "users": [{"name": self.user, "password": self.password, "tags": ""}],
             "vhosts": [{"name": vhost} for vhost in vhosts],
             "permissions": [{"vhost": vhost, **owner} for vhost in vhosts],
         }
         (self.folder / "definitions.json").write_text(json.dumps(definitions))
+        trusted = self.authority.path if self.authority else None
+        clients = f"ssl_options.cacertfile = {trusted}\nssl_options.verify = verify_peer\n" if trusted else ""
+        clients += "ssl_options.fail_if_no_peer_cert = true\n" if trusted else ""
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = {self.address}:{self.port}\n"
             f"listeners.ssl.1 = {self.address}:{self.tls_port}\n"
             f"ssl_options.certfile = {self.certificate.path}\n"
             f"ssl_options.keyfile = {self.certificate.key}\n"
+            f"{clients}"
             f"load_definitions = {self.folder}/definitions.json\n"
             "log.console = true\nlog.file = false\n"
         )

@@ -120,21 +120,28 @@ def listening(answer=None):
 
 
 class Certificate:
-    """A certificate for this machine, signed by itself."""
+    """A certificate for this machine, signed by an authority or by itself."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, authority=None):
         self.path, self.key = folder / "tls.crt", folder / "tls.key"
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         command += ["-days", "2", "-subj", "/CN=broker", "-addext", f"subjectAltName=IP:{HERE}"]
         command += ["-keyout", self.key, "-out", self.path]
+        command += ["-CA", authority.path, "-CAkey", authority.key] if authority else []
         subprocess.run(command, check=True, capture_output=True)
 
 
 @contextmanager
-def tls(port, certificate):
-    """Yield a port that speaks TLS, in front of a server that does not, as stunnel does."""
+def tls(port, certificate, authority=None):
+    """Yield a port that speaks TLS, in front of a server that does not, as stunnel does.
+
+    With an authority it takes only clients whose certificate that has signed.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.path, certificate.key)
+    if authority:
+        context.load_verify_locations(authority.path)
+        context.verify_mode = ssl.CERT_REQUIRED
 
     def pump(source, sink):
         with suppress(OSError, ValueError):

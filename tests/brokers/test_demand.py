@@ -18,8 +18,8 @@ from servers import Held
 
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.transport import Access, Transport
-from reconciler.scaling.demand import Demanded
-from reconciler.scaling.group import SecretKey
+from reconciler.scaling.demand import Crew, Demanded
+from reconciler.scaling.group import Group, Parts, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
 from reconciler.scaling.pace import Counters
 
@@ -138,7 +138,7 @@ def test_a_secret_that_hangs_or_is_not_there_keeps_nobody_waiting(on_redis, crew
         assert found == {
             "reads": EMPTY,
             "no-secret": EMPTY,
-            "odd": unreadable("Secret/odd/broker: TypeError"),
+            "odd": unreadable("Secret/odd/broker: AttributeError"),
             "may-not": Demanded(Unreadable(message), NotAsked(message)),
             "absent": unreadable("Secret/absent/broker is not there"),
             "empty": unreadable("Secret/empty/broker url is empty"),
@@ -267,3 +267,21 @@ def _alarm(rabbitmq_server):
 def test_what_was_counted_is_told_though_the_broker_takes_no_question_to_the_workers(on_rabbitmq, crew, new_demand):
     found = new_demand(None, PATIENT).of({"one": crew(on_rabbitmq, "celery", pods=["mail-1"])})
     assert found == {"one": Demanded(Backlog(0, 0), Silent())}
+
+
+def test_a_broker_is_reached_by_its_parts(place, until, new_demand):
+    texts = {key: text for each in place.secrets.values() for key, text in each.items()}
+    kept = {"metadata": {}, "data": {key: b64encode(text.encode()).decode() for key, text in texts.items()}}
+    group = Group("mail", None, frozenset(["celery"]), place.broker["url"], {}, Parts.of(place.broker))
+    asked = {"mail": Crew("shop", group, frozenset())}
+    with api_server({"shop": kept}) as cluster:
+        demand = new_demand(cluster, PATIENT)
+        assert demand.of(asked) == {"mail": EMPTY}
+        assert demand.of(asked) == {"mail": EMPTY}
+        if place.fail_over:
+            place.fail_over()
+            until(lambda: demand.of(asked) == {"mail": EMPTY}, "the next master")
+        else:
+            strangers = group._replace(parts=group.parts._replace(files=()))
+            found = demand.of({"mail": Crew("shop", strangers, frozenset())})
+            assert "certificate verify failed" in found["mail"].backlog.message

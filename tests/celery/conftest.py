@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from celery_versions import celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
+from secured import certificates, place  # noqa: F401 (fixtures)
 from servers import redis, redis_program, until  # noqa: F401 (fixtures)
 
 import render
@@ -37,8 +39,8 @@ def crd():
 
 
 @pytest.fixture
-def rendered(crd):
-    """Return a function from a spec to the Celery container of each Deployment, by the component's name."""
+def pods(crd):
+    """Return a function from a spec to the pod of each Deployment, by the component's name."""
 
     def build(**spec):
         metadata, api_version = {"name": "shop"}, "celeryproject.org/v1alpha1"
@@ -46,10 +48,15 @@ def rendered(crd):
         data = {"apiVersion": api_version, "kind": "CeleryApp", "metadata": metadata, "spec": spec}
         children = pipeline.base(Document(data, "app.yaml", {}), crd).children
         found = (child for child in children if child["kind"] == "Deployment")
-        pods = {child["metadata"]["name"].removeprefix("shop-"): child["spec"]["template"]["spec"] for child in found}
-        return {name: pod["containers"][0] for name, pod in pods.items()}
+        return {child["metadata"]["name"].removeprefix("shop-"): child["spec"]["template"]["spec"] for child in found}
 
     return build
+
+
+@pytest.fixture
+def rendered(pods):
+    """Return a function from a spec to the Celery container of each Deployment, by the component's name."""
+    return lambda **spec: {name: pod["containers"][0] for name, pod in pods(**spec).items()}
 
 
 @pytest.fixture
@@ -80,10 +87,12 @@ class Running:
     def __init__(self, container, programs, folder, environment):
         self.container, self.programs, self.folder = container, programs, folder
         given = {entry["name"]: self.here(entry["value"]) for entry in container.get("env", ()) if "value" in entry}
-        usual = {"PATH": os.environ["PATH"], "C_FORCE_ROOT": "1", "CELERY_PROBE_DIR": str(folder / "state")}
+        path = f"{programs}:{os.environ['PATH']}"
+        usual = {"PATH": path, "C_FORCE_ROOT": "1", "CELERY_PROBE_DIR": str(folder / "state")}
         self.environment = usual | given | environment
-        command = [programs / container["command"][0], *map(self.here, container["args"])]
+        command = list(map(self.here, [*container["command"], *container.get("args", ())]))
         with (folder / "log").open("ab") as log:
+            command[0] = shutil.which(command[0], path=path) or command[0]
             self.process = subprocess.Popen(command, cwd=folder, env=self.environment, stdout=log, stderr=log)
 
     def here(self, text):
@@ -96,8 +105,11 @@ class Running:
     def probe(self, kind, *arguments):
         """Return what a probe has to say, nothing when all is well; arguments take the place of the last of its own."""
         command = [self.here(part) for part in self.container[f"{kind}Probe"]["exec"]["command"]]
-        command = [self.programs / command[0], *command[1 : len(command) - len(arguments)], *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        command = [*command[: len(command) - len(arguments)], *arguments]
+        command[0] = shutil.which(command[0], path=self.environment["PATH"])
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert bool(done.returncode) == bool(done.stderr), done
         return done.stderr.strip()
 

@@ -66,7 +66,7 @@ def test_every_field_of_a_group_reaches_the_worker(worker):
 
 def test_the_smallest_group_is_understood(worker):
     found = worker()
-    assert (found.params["queues"], found.params["concurrency"], found.args) == (["celery"], 2, [])
+    assert (found.params["queues"], found.params["concurrency"], found.args) == (None, 2, [])
 
 
 def test_queues_can_be_left_out(worker):

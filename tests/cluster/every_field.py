@@ -25,13 +25,15 @@ REQUIRED = (
     *("initContainers[].image", "Probe.exec", "restartPolicyRules[].exitCodes"),
     *("configMap.name", "secret.name", "secret.secretName", "image.reference", "iscsi.secretRef"),
     *("fc.targetWWNs", "fc.lun"),
-    *("scaleIO.volumeName", "storageos.volumeName", "clusterTrustBundle.name", "clusterTrustBundle.signerName"),
+    *("clusterTrustBundle.name", "clusterTrustBundle.signerName"),
     *("credentialBundlePath", "downwardAPI.items[].fieldRef", "downwardAPI.items[].resourceFieldRef"),
     *("volumeClaimTemplate.spec.accessModes", "volumeClaimTemplate.spec.resources"),
     *("volumeClaimTemplate.spec.resources.requests",),
     *("dataSource.apiGroup", "dataSourceRef.apiGroup"),
     # By rules of the CRD.
-    *("broker.url", "queue.averageLength", "queue.maxWaitSeconds"),
+    *("broker.url", "customPool", "queue.averageLength", "queue.maxWaitSeconds"),
+    *("certFrom", "keyFrom"),
+    *(f"{connection}.{part}" for connection in ("broker", "resultBackend") for part in ("passwordFrom", "sentinel")),
 )
 
 
@@ -137,7 +139,11 @@ def specs(tried: Iterable[Trial], *, whole: bool) -> dict[str, Json]:
     for trial in tried:
         spec = trial.whole if whole else trial.bare
         if trial.group:
-            group = {"name": trial.group, "replicas": 0} | spec
+            names_none = {"excludeQueues", "commandLine"} & spec.keys()
+            queues = {} if names_none else {"queues": ["celery"]}
+            group = {"name": trial.group, "replicas": 0} | queues | spec
+            mounts = [{"name": each["name"], "mountPath": f"/{each['name']}"} for each in spec.get("volumes", ())]
+            group = ({"volumeMounts": mounts} if mounts else {}) | group  # what nobody mounts is in no pod
             apps.setdefault(trial.app, {"workers": []})["workers"].append(group)
         else:
             apps[trial.app] = spec

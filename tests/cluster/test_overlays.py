@@ -52,7 +52,7 @@ NAMING_ALL = {
     "initContainers": [{"name": "init", "image": "registry.example.com/all:1", "env": ENV, "envFrom": ENV_FROM}],
     "resources": {"requests": {"cpu": "100m"}},
     "workers": [
-        {"name": "own", "scaling": {"maxReplicas": 3, "queue": {"averageLength": 5}}},
+        {"name": "own", "queues": ["own"], "scaling": {"maxReplicas": 3, "queue": {"averageLength": 5}}},
         {
             "name": "keda",
             "queues": ["keda"],

@@ -9,7 +9,7 @@ import pytest
 
 EVERY_COMPONENT = {
     "broker": {"url": "redis://redis:6379/0"},
-    "workers": [{"name": "mail"}, {"name": "ping", "probe": {"type": "Ping"}}],
+    "workers": [{"name": "mail", "queues": ["mail"]}, {"name": "ping", "queues": ["ping"], "probe": {"type": "Ping"}}],
     "beat": {"storage": {}},
     "flower": {"persistence": {}},
 }

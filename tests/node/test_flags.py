@@ -35,7 +35,7 @@ GROUPS = {
         "settings": SETTINGS,
         "args": ["--heartbeat-interval=1"],
     },
-    "least": {"settings": SETTINGS},
+    "least": {"queues": ["celery"], "settings": SETTINGS},
     "threads": {"pool": "threads", "concurrency": 7, "excludeQueues": ["mail"], "settings": SETTINGS},
     "solo": {"pool": "solo", "queues": ["solo"], "concurrency": 1, "settings": SETTINGS},
 }

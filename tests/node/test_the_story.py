@@ -112,7 +112,11 @@ class Shop:
 
     def apply(self, image=None, **worker):
         """Let the app be this."""
-        spec = self.spec | {"workers": [{"name": "worker", **worker}]} | ({"image": image} if image else {})
+        spec = (
+            self.spec
+            | {"workers": [{"name": "worker", "queues": ["celery"], **worker}]}
+            | ({"image": image} if image else {})
+        )
         self.cluster.apply(self.app | {"spec": spec}).accepted()
 
     def is_ready(self):

@@ -106,7 +106,7 @@ def test_an_invalid_app_of_which_nothing_is_to_be_scaled_says_so_all_the_same(lo
 
 
 def test_of_an_app_that_is_invalid_no_group_is_scaled(looked, celery_app):
-    worker = {"name": "worker", "scaling": {"maxReplicas": 0, "queue": {"averageLength": 4}}}
+    worker = {"name": "worker", "queues": ["celery"], "scaling": {"maxReplicas": 0, "queue": {"averageLength": 4}}}
     found = looked(celery_app({"reconcile": "Scale", "workers": [worker]}))
     assert found.memory.verdict.reason == "InvalidSpec"
     assert found.memory.scaling.scaled.groups == ()

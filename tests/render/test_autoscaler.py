@@ -12,7 +12,10 @@ def scaled(children):
     """Return a function from an engine and its scaling to the spec of what scales, and all children."""
 
     def build(engine, scaling, group=None, **spec):
-        workers = [{"name": "worker", **(group or {}), "scaling": {"engine": engine, "maxReplicas": 5, **scaling}}]
+        queues = {"queues": ["celery"]} if "queue" in scaling else {}
+        workers = [
+            {"name": "worker", **queues, **(group or {}), "scaling": {"engine": engine, "maxReplicas": 5, **scaling}}
+        ]
         found = children(**spec, workers=workers)
         kind = {"HPA": "HorizontalPodAutoscaler", "KEDA": "ScaledObject"}[engine]
         return found[f"{kind}/shop-worker"], found
@@ -205,6 +208,67 @@ def test_keda_finds_an_sqs_of_ones_own(scaled, is_secure, scheme):
     broker, group = {"url": "sqs://localstack:4566/"}, {"settings": {"broker_transport_options": options}}
     keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}}, group, broker=broker)
     assert keda["spec"]["triggers"][0]["metadata"]["awsEndpoint"] == f"{scheme}://localstack:4566"
+
+
+def ref(name, key):
+    return {"secretKeyRef": {"name": name, "key": key}}
+
+
+CERTIFICATES = {
+    "caFrom": {"configMapKeyRef": {"name": "ca", "key": "ca.crt"}},
+    "certFrom": ref("tls", "tls.crt"),
+    "keyFrom": ref("tls", "tls.key"),
+}
+
+
+def test_keda_gets_the_parts_of_redis_sentinel(scaled):
+    url = "sentinel://shop@s0:26380/2;sentinel://s1/2"
+    sentinel = {"masterName": "shop", "passwordFrom": ref("redis", "sentinel")}
+    broker = {"url": url, "passwordFrom": ref("redis", "pw"), "sentinel": sentinel, "tls": CERTIFICATES}
+    keda, found = scaled("KEDA", {"queue": {"averageLength": 8}}, broker=broker)
+    assert keda["spec"]["triggers"][0] == {
+        "type": "redis-sentinel",
+        "name": "s0",
+        "metadata": {
+            "listName": "celery",
+            "listLength": "8",
+            "addresses": "s0:26380,s1:26379",
+            "sentinelMaster": "shop",
+            "databaseIndex": "2",
+            "enableTLS": "true",
+        },
+        "authenticationRef": {"name": "shop-broker"},
+    }
+    assert found["TriggerAuthentication/shop-broker"]["spec"] == {
+        "secretTargetRef": [
+            {"parameter": "password", "name": "redis", "key": "pw"},
+            {"parameter": "sentinelPassword", "name": "redis", "key": "sentinel"},
+            {"parameter": "cert", "name": "tls", "key": "tls.crt"},
+            {"parameter": "key", "name": "tls", "key": "tls.key"},
+        ],
+        "configMapTargetRef": [{"parameter": "ca", "name": "ca", "key": "ca.crt"}],
+        "env": [{"parameter": "username", "name": "CELERYAPP_BROKER_USERNAME", "containerName": "worker"}],
+    }
+
+
+def test_keda_gets_the_parts_of_rabbitmq(scaled):
+    broker = {"usernameFrom": ref("mq", "user"), "passwordFrom": ref("mq", "pw"), "tls": {"verify": "None"}}
+    keda, found = scaled("KEDA", {"queue": {"averageLength": 8}}, broker={"url": "amqps://mq/v", **broker})
+    assert keda["spec"]["triggers"][0]["metadata"] == {
+        "queueName": "celery",
+        "mode": "QueueLength",
+        "value": "8",
+        "protocol": "auto",
+        "host": "amqps://mq/v",
+        "unsafeSsl": "true",
+    }
+    assert found["TriggerAuthentication/shop-broker"]["spec"] == {
+        "secretTargetRef": [
+            {"parameter": "username", "name": "mq", "key": "user"},
+            {"parameter": "password", "name": "mq", "key": "pw"},
+        ],
+        "env": [{"parameter": "tls", "name": "CELERYAPP_BROKER_TLS", "containerName": "worker"}],
+    }
 
 
 def test_keda_scales_by_cpu_and_memory_too(scaled):

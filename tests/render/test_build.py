@@ -21,11 +21,13 @@ RICH = {
     "workers": [
         {
             "name": "fast",
+            "queues": ["fast"],
             "disruptionBudget": {"maxUnavailable": 1},
             "scaling": {"maxReplicas": 3, "cpu": {"averageUtilization": 50}},
         },
         {
             "name": "slow",
+            "queues": ["slow"],
             "scaling": {
                 "engine": "HPA",
                 "maxReplicas": 3,
@@ -33,7 +35,11 @@ RICH = {
                 "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]}},
             },
         },
-        {"name": "keda", "scaling": {"engine": "KEDA", "maxReplicas": 3, "queue": {"averageLength": 5}}},
+        {
+            "name": "keda",
+            "queues": ["keda"],
+            "scaling": {"engine": "KEDA", "maxReplicas": 3, "queue": {"averageLength": 5}},
+        },
     ],
     "beat": {"storage": {}, "probe": {"type": "Ping"}},
     "flower": {
@@ -121,6 +127,26 @@ def test_a_namespace_is_on_every_child_if_the_app_has_one(crd, document):
 
 def test_no_namespace_is_on_any_child_otherwise(children):
     assert not [name for name, child in children(**RICH).items() if "namespace" in child["metadata"]]
+
+
+def test_labels_and_annotations_of_spec_are_on_every_child(children):
+    """But on the CeleryApp, which is there as it was written."""
+    given = {"labels": {"team": "a"}, "annotations": {"wave": "1"}}
+    for name, child in children(**RICH, **given).items():
+        if name != "CeleryApp/shop":
+            found = child["metadata"]
+            assert given["labels"].items() <= found["labels"].items(), name
+            assert given["annotations"].items() <= found["annotations"].items(), name
+
+
+def test_labels_and_annotations_of_a_component_are_on_its_deployment(children):
+    beat = {"labels": {"team": "b"}, "annotations": {"wave": "2"}, "storage": {}}
+    found = children(labels={"team": "a", "tier": "back"}, annotations={"wave": "1"}, beat=beat)
+    deployment = found["Deployment/shop-beat"]["metadata"]
+    assert {"team": "b", "tier": "back", "app.kubernetes.io/name": "celery"}.items() <= deployment["labels"].items()
+    assert deployment["annotations"] == {"wave": "2"}
+    claim = found["PersistentVolumeClaim/shop-beat"]["metadata"]
+    assert (claim["labels"]["team"], claim["annotations"]) == ("a", {"wave": "1"})
 
 
 def test_the_app_that_the_reconciler_scales_is_there_as_written(children, document):

@@ -191,10 +191,8 @@ def test_a_default_satisfies_its_rules_before_the_defaults_in_it_are_filled_in(p
     assert [*rules.broken(DEFAULTED[path]["default"], DEFAULTED[path], ())] == []
 
 
-def test_every_list_says_how_it_merges():
-    assert [
-        path for path, node in NODES.items() if node.get("type") == "array" and "x-kubernetes-list-type" not in node
-    ] == []
+def test_no_list_says_that_it_is_replaced_whole_as_all_are_that_say_nothing():
+    assert [path for path, node in NODES.items() if node.get("x-kubernetes-list-type") == "atomic"] == []
 
 
 def test_every_map_key_is_required_or_defaulted():

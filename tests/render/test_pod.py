@@ -112,6 +112,50 @@ def test_a_volume_of_ours_gives_way_to_what_the_user_mounts_there(spec):
     assert [volume["name"] for volume in found["volumes"]] == ["celery-state", "celery-probe", "scratch"]
 
 
+def test_a_volume_is_only_in_the_pods_in_which_something_mounts_it(children):
+    names = ("media", "config", "nobody")
+    fields = {
+        "volumes": [{"name": name, "emptyDir": {}} for name in names],
+        "initContainers": [{"name": "i", "volumeMounts": [{"name": "config", "mountPath": "/config"}]}],
+        "workers": [{"name": "worker", "volumeMounts": [{"name": "media", "mountPath": "/media"}]}],
+        "beat": {},
+    }
+    found = children(**fields)
+    pods = {name: found[f"Deployment/shop-{name}"]["spec"]["template"]["spec"] for name in ("worker", "beat")}
+    mounted = {name: {volume["name"] for volume in pod["volumes"]} & {*names} for name, pod in pods.items()}
+    assert mounted == {"worker": {"media", "config"}, "beat": {"config"}}
+
+
+COMMON = {
+    "broker": {"url": "redis://r"},
+    "env": [{"name": "A", "value": "common"}, {"name": "B", "value": "common"}],
+    "envFrom": [{"configMapRef": {"name": "common"}}],
+}
+
+
+@pytest.mark.parametrize(
+    "image", [pytest.param({"image": "shop:1"}, id="named"), pytest.param({}, id="or not: then it is that image")]
+)
+def test_an_init_container_with_the_image_of_its_component_has_its_environment(spec, image):
+    own = {"env": [{"name": "B", "value": "own"}], "envFrom": [{"secretRef": {"name": "own"}}]}
+    [found] = spec(initContainers=[{"name": "migrate", **image, **own}], **COMMON)["initContainers"]
+    assert found == {
+        "name": "migrate",
+        "image": "shop:1",
+        "env": [
+            {"name": "CELERY_BROKER_URL", "value": "redis://r"},
+            {"name": "A", "value": "common"},
+            {"name": "B", "value": "own"},
+        ],
+        "envFrom": [{"configMapRef": {"name": "common"}}, {"secretRef": {"name": "own"}}],
+    }
+
+
+def test_an_init_container_with_another_image_has_what_it_names(spec):
+    other = {"name": "wait", "image": "wait:1", "env": [{"name": "A", "value": "own"}]}
+    assert spec(initContainers=[other], **COMMON)["initContainers"] == [other]
+
+
 def test_a_spread_constraint_without_selector_counts_the_pods_of_the_component(spec):
     """To Kubernetes it would count no pod at all."""
     constraint = {"topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "maxSkew": 1}

@@ -6,6 +6,7 @@ from importlib import resources
 import pytest
 
 CHECK = "/etc/celery-probe/celery_check.py"
+FILES = ("celery_heartbeat.py", "celery_check.py", "celery_start.py")
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
@@ -25,8 +26,7 @@ def alive(probes):
 def test_the_config_map_holds_the_files_as_they_are_in_the_package(children):
     found = children()["ConfigMap/shop-probe"]
     folder = resources.files("render").joinpath("in_pod")
-    files = ("celery_heartbeat.py", "celery_check.py")
-    assert found["data"] == {name: folder.joinpath(name).read_text(encoding="utf-8") for name in files}
+    assert found["data"] == {name: folder.joinpath(name).read_text(encoding="utf-8") for name in FILES}
 
 
 def test_no_probe_is_no_probe(probes):
@@ -105,7 +105,29 @@ def test_ping_needs_the_check_and_no_heartbeat(worker, container):
     assert [entry["name"] for entry in found["env"]] == ["CELERY_BROKER_URL"]
 
 
-@pytest.mark.parametrize("name", ["celery_heartbeat.py", "celery_check.py"])
+OWN = {"exec": {"command": ["check", "worker"]}, "timeoutSeconds": 30}
+
+
+@pytest.mark.parametrize("start", [{}, {"commandLine": ["run"]}])
+def test_a_command_of_the_users_own_is_asked_while_starting_and_alive(probes, start):
+    probe = {"exec": {"command": ["check", "worker"]}, "livenessTimeoutSeconds": 90}
+    assert probes({"probe": probe, "terminationGracePeriodSeconds": 600, **start}) == {
+        "startupProbe": {**OWN, "periodSeconds": 10, "failureThreshold": 30},
+        "livenessProbe": {**OWN, "periodSeconds": 30, "failureThreshold": 3, "terminationGracePeriodSeconds": 60},
+    }
+
+
+def test_beat_may_have_such_a_command_too(children, container):
+    beat = container(children(beat={"probe": {"exec": {"command": ["check", "beat"]}}})["Deployment/shop-beat"])
+    assert beat["livenessProbe"]["exec"] == {"command": ["check", "beat"]}
+
+
+def test_an_app_with_no_probe_of_ours_has_no_files_of_ours(children):
+    worker = {"name": "worker", "probe": {"exec": {"command": ["check"]}}}
+    assert "ConfigMap/shop-probe" not in children(workers=[worker], beat={"probe": worker["probe"]})
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_the_files_can_be_read_by_the_oldest_python_that_celery_runs_on(name):
     text = resources.files("render").joinpath("in_pod", name).read_text(encoding="utf-8")
     assert ast.parse(text, feature_version=(3, 8)).body

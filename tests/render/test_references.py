@@ -11,7 +11,7 @@ NAMES = re.compile(
     r"|/ingress/className$"
 )
 IMAGES = re.compile(r"/(image|image/reference)$")
-NOT_TOLD = re.compile(r"/volumes/(azureFile|cephfs|cinder|ephemeral|flexVolume|iscsi|rbd|scaleIO|storageos)/")
+NOT_TOLD = re.compile(r"/volumes/(azureFile|cinder|ephemeral|flexVolume|iscsi)/")
 """Kustomize does not follow them in a Deployment either."""
 
 
@@ -43,6 +43,11 @@ def test_a_base_tells_of_the_kinds_it_holds():
     children = [{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "shop-worker"}}]
     assert references.configuration(["keda.sh", "apps"]) == {
         "nameReference": [
+            {
+                "kind": "ConfigMap",
+                "version": "v1",
+                "fieldSpecs": [{"path": "spec/configMapTargetRef/name", "kind": "TriggerAuthentication"}],
+            },
             {"kind": "Deployment", "fieldSpecs": [{"path": "spec/scaleTargetRef/name", "kind": "ScaledObject"}]},
             {
                 "kind": "Secret",

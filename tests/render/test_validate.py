@@ -234,7 +234,7 @@ def test_metadata(metadata, expected):
             'spec.logLevel: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, FATAL, is "debug"',
             id="none of the values",
         ),
-        pytest.param("workers: []", "spec.workers: may not be empty", id="an empty list"),
+        pytest.param("volumes: [{}]", "spec.volumes[0].name: is required", id="a field that is required"),
         pytest.param(
             'serviceAccountName: ""\nbeat: {schedulerClass: ""}',
             "spec.beat.schedulerClass: may not be empty",
@@ -279,7 +279,8 @@ def test_metadata(metadata, expected):
         ),
         pytest.param(
             "broker: {kind: Redis, url: redis://redis}",
-            "spec.broker.kind: unknown field; the fields here are url, urlFrom, type",
+            "spec.broker.kind: unknown field; the fields here are url, urlFrom, usernameFrom, passwordFrom, tls,"
+            " sentinel, type",
             id="a field among few",
         ),
         pytest.param(
@@ -421,6 +422,7 @@ def test_rules(data, structural, broken):
 def test_no_rule_is_too_dear_for_many_groups_with_many_volumes():
     names = [f"volume-{number}" for number in range(25)]
     pod = {
+        "queues": ["celery"],
         "volumes": [{"name": name, "emptyDir": {}} for name in names],
         "volumeMounts": [{"name": names[-1], "mountPath": f"/{name}"} for name in names],
     }
@@ -452,7 +454,8 @@ def test_a_mount_of_a_group_needs_a_volume(shared, own, mounted, found):
         return {} if names is None else {key: [{"name": name} | fields for name in names]}
 
     mounts = {} if mounted is None else {"volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in mounted]}
-    other, group = {"name": "other"}, {"name": "group"} | listed("volumes", own, emptyDir={}) | mounts
+    queues = {"queues": ["celery"]}
+    other, group = {"name": "other"} | queues, {"name": "group"} | queues | listed("volumes", own, emptyDir={}) | mounts
     spec = MINIMAL["spec"] | listed("volumes", shared, emptyDir={}) | {"workers": [other, group]}
     data = default.fill(MINIMAL | {"spec": spec}, SCHEMA.structural)
     words = "a volumeMount of a group names a volume that is neither in its volumes nor in spec.volumes: add it"

@@ -3,6 +3,7 @@
 import pytest
 
 CHECK = ["python3", "-I", "-S", "/etc/celery-probe/celery_check.py"]
+START = ["python3", "-I", "-S", "/etc/celery-probe/celery_start.py"]
 LABELS = {
     "app.kubernetes.io/name": "celery",
     "app.kubernetes.io/instance": "shop",
@@ -32,19 +33,17 @@ MINIMAL = {
                     {
                         "name": "worker",
                         "image": "shop:1",
-                        "command": ["celery"],
+                        "command": [*START, "celery"],
                         "args": [
                             "--app=shop.celery:app",
                             "worker",
                             "--hostname=worker@%h",
                             "--loglevel=INFO",
-                            "--queues=celery",
                             "--concurrency=2",
                             "--without-gossip",
                             "--without-mingle",
                             "--include=celery_heartbeat",
                         ],
-                        "env": [{"name": "PYTHONPATH", "value": "/etc/celery-probe"}],
                         "startupProbe": {
                             "exec": {"command": [*CHECK, "startup"]},
                             "periodSeconds": 5,
@@ -73,6 +72,11 @@ MINIMAL = {
                                 "name": "celery-probe",
                                 "mountPath": "/etc/celery-probe/celery_check.py",
                                 "subPath": "celery_check.py",
+                            },
+                            {
+                                "name": "celery-probe",
+                                "mountPath": "/etc/celery-probe/celery_start.py",
+                                "subPath": "celery_start.py",
                             },
                             {"name": "celery-tmp", "mountPath": "/tmp"},
                         ],
@@ -168,44 +172,12 @@ def test_a_rollout_may_last_as_long_as_a_pod_may_take_to_start(worker):
     assert found["spec"]["progressDeadlineSeconds"] == 1500
 
 
-SECRET = {"name": "paths", "key": "python"}
-
-
-@pytest.mark.parametrize(
-    ("env", "expected"),
-    [
-        pytest.param(
-            [{"name": "A", "value": "1"}],
-            [{"name": "PYTHONPATH", "value": "/etc/celery-probe"}, {"name": "A", "value": "1"}],
-            id="ours where the user has none",
-        ),
-        pytest.param(
-            [{"name": "PYTHONPATH", "value": "/app/src"}, {"name": "A", "value": "$(PYTHONPATH)"}],
-            [
-                {"name": "PYTHONPATH", "value": "/app/src:/etc/celery-probe"},
-                {"name": "A", "value": "$(PYTHONPATH)"},
-            ],
-            id="behind the user's, in its place",
-        ),
-        pytest.param(
-            [{"name": "PYTHONPATH"}],
-            [{"name": "PYTHONPATH", "value": "/etc/celery-probe"}],
-            id="or in place of an empty one",
-        ),
-        pytest.param(
-            [{"name": "PYTHONPATH", "valueFrom": {"secretKeyRef": SECRET}}],
-            [
-                {"name": "APP_PYTHONPATH", "valueFrom": {"secretKeyRef": SECRET}},
-                {"name": "PYTHONPATH", "value": "$(APP_PYTHONPATH):/etc/celery-probe"},
-            ],
-            id="also where the value comes from elsewhere",
-        ),
-    ],
-)
-def test_the_heartbeat_module_is_on_the_python_path(worker, container, env, expected):
-    assert container(worker({"env": env}))["env"] == expected
-
-
-def test_without_heartbeat_the_python_path_is_the_users(worker, container):
+def test_the_python_path_is_the_users(worker, container):
     env = [{"name": "PYTHONPATH", "value": "/app/src"}]
-    assert container(worker({"env": env, "probe": {"type": "None"}}))["env"] == env
+    assert container(worker({"env": env}))["env"] == env
+
+
+def test_a_custom_pool_is_named_in_a_variable_which_is_where_celery_looks(worker, container):
+    found = container(worker({"pool": "custom", "customPool": "shop.pools:Pool"}))
+    assert "--pool=custom" in found["args"]
+    assert found["env"] == [{"name": "CELERY_CUSTOM_WORKER_POOL", "value": "shop.pools:Pool"}]

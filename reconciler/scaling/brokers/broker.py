@@ -4,16 +4,19 @@ Its URL holds a password: nothing that is said, shown or raised here has it. URL
 write a CeleryApp, and kombu imports and calls what some of them name: only those that are data get through to it.
 """
 
+import os
 import re
 import ssl
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, quote_plus
 
 from reconciler.scaling.model import Unreadable
+from render.in_pod import celery_connection
 
 SENTINEL = "sentinel"
 REDIS = frozenset({"redis", "rediss", SENTINEL})
@@ -29,6 +32,27 @@ _SHORT = 4
 """Letters. A secret shorter than that is in every other word: then nothing is quoted."""
 
 
+class Trust(NamedTuple):
+    """How `spec.broker.tls` wants TLS to be spoken."""
+
+    verify: str
+    files: Mapping[str, str]
+    """Certificates and a key, the texts, by what they are: ca, cert and key."""
+
+
+class _InMemory(str):
+    """The path of a file that is nowhere but in memory, and gone with whoever knows the path."""
+
+    __slots__ = ("__weakref__",)
+
+    def __new__(cls, text: str) -> Self:
+        file = os.memfd_create("celery-reconcile")  # only Linux has it
+        os.write(file, text.encode())
+        path = super().__new__(cls, f"/proc/self/fd/{file}")
+        weakref.finalize(path, os.close, file)
+        return path
+
+
 @dataclass(frozen=True)
 class Broker:
     """Where messages wait. Whoever has an equal one shares its connection."""
@@ -38,6 +62,8 @@ class Broker:
     """The setting `broker_transport_options`."""
     tls: Mapping[str, Any] | bool | None = field(default=None, repr=False, hash=False)
     """The setting `broker_use_ssl`."""
+    trust: Trust | None = field(default=None, repr=False, hash=False)
+    """In place of it."""
 
     @cached_property
     def parts(self) -> tuple[Any, ...]:
@@ -161,14 +187,25 @@ def _connection(broker: Broker, seconds: float) -> Any:
     import kombu  # noqa: PLC0415
 
     seconds /= len(broker.parts)  # of one that is down, another has to take the place in time
+    trusted = _trusted(broker)
     bounds: dict[str, Any] = {"read_timeout": seconds, "write_timeout": seconds}
     if broker.is_redis:
         sockets = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
         # Left alone, redis-py asks a sentinel that is down three times more, and waits in between.
-        once = {**(broker.options.get("sentinel_kwargs") or {}), **sockets, "retry": None}
+        tls = {"ssl": True, **trusted} if trusted else {}
+        once = {**(broker.options.get("sentinel_kwargs") or {}), **tls, **sockets, "retry": None}
         bounds = {name: value for name, value in broker.options.items() if name in _DATA}
         bounds |= sockets | {"retry_on_timeout": False, "sentinel_kwargs": once}
-    return kombu.Connection(broker.url, ssl=_tls(broker), connect_timeout=seconds, transport_options=bounds)
+    use_ssl = trusted or _tls(broker)
+    return kombu.Connection(broker.url, ssl=use_ssl, connect_timeout=seconds, transport_options=bounds)
+
+
+def _trusted(broker: Broker) -> dict[str, Any]:
+    """Return what kombu is told of the app's own certificates. The files are there as long as the connection."""
+    if not broker.trust:
+        return {}
+    files = {kind: _InMemory(text) for kind, text in broker.trust.files.items()}
+    return celery_connection.tls(broker.trust.verify, files, is_redis=broker.is_redis)
 
 
 def _tls(broker: Broker) -> dict[str, Any] | bool:

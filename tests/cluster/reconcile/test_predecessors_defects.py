@@ -10,7 +10,11 @@ import pytest
 pytest_plugins = "reconciling"
 
 WORKER = "Deployment shop-worker"
-WHOLE = {"workers": [{"name": "worker"}, {"name": "mail"}], "beat": {}, "flower": {}}
+WHOLE = {
+    "workers": [{"name": "worker", "queues": ["celery"]}, {"name": "mail", "queues": ["mail"]}],
+    "beat": {},
+    "flower": {},
+}
 INJECTION = "shop:1\n        securityContext:\n          privileged: true"
 
 
@@ -72,7 +76,10 @@ def test_a_line_break_in_an_image_is_refused(shop):
 
 
 def test_a_line_break_where_any_text_may_be_stays_in_it(shop, reconciler):
-    shop.take(env=[{"name": "TEXT", "value": INJECTION}], workers=[{"name": "worker", "args": [INJECTION]}])
+    shop.take(
+        env=[{"name": "TEXT", "value": INJECTION}],
+        workers=[{"name": "worker", "queues": ["celery"], "args": [INJECTION]}],
+    )
     reconciler.run()
     found = container(shop)
     assert INJECTION in found["args"]
@@ -96,7 +103,7 @@ def test_resources_need_not_be_there_and_the_status_says_how_the_app_is(shop, re
 
 
 def test_an_impossible_number_is_refused_by_its_path(shop):
-    answer = shop.cluster.apply(shop.manifest(workers=[{"name": "worker", "replicas": -1}]))
+    answer = shop.cluster.apply(shop.manifest(workers=[{"name": "worker", "queues": ["celery"], "replicas": -1}]))
     assert (answer.status, answer.body["details"]["causes"][0]["field"]) == (422, "spec.workers[0].replicas")
 
 
@@ -110,7 +117,12 @@ def test_what_only_the_kind_of_a_child_forbids_is_said_in_the_status(shop, recon
 
 
 def test_how_an_image_is_pulled_is_for_the_app_to_say(shop, reconciler):
-    shop.take(workers=[{"name": "worker"}, {"name": "mail", "imagePullPolicy": "Always"}])
+    shop.take(
+        workers=[
+            {"name": "worker", "queues": ["celery"]},
+            {"name": "mail", "queues": ["mail"], "imagePullPolicy": "Always"},
+        ]
+    )
     reconciler.run()
     assert container(shop)["imagePullPolicy"] == "IfNotPresent"  # the API server's default
     assert container(shop, "Deployment shop-mail")["imagePullPolicy"] == "Always"
@@ -140,9 +152,9 @@ def test_a_component_that_is_removed_from_the_app_is_deleted(shop, reconciler):
 
 
 def test_a_renamed_group_is_another_deployment_not_another_container(shop, reconciler):
-    shop.take(workers=[{"name": "mail"}])
+    shop.take(workers=[{"name": "mail", "queues": ["mail"]}])
     reconciler.run()
-    shop.take(workers=[{"name": "post"}])
+    shop.take(workers=[{"name": "post", "queues": ["post"]}])
     reconciler.run()
     assert shop.names() == {"ConfigMap shop-probe", "Deployment shop-post"}
     assert container(shop, "Deployment shop-post")["name"] == "worker"
@@ -154,7 +166,7 @@ def test_a_change_does_not_undo_what_an_autoscaler_decided(shop, reconciler):
     shop.take(workers=[{"name": "worker", **scaling}])
     reconciler.run()
     shop.patch(WORKER, {"spec": {"replicas": 5}}, fieldManager="an-autoscaler")
-    shop.take(workers=[{"name": "worker", "concurrency": 8, **scaling}])
+    shop.take(workers=[{"name": "worker", "queues": ["celery"], "concurrency": 8, **scaling}])
     assert reconciler.outcomes() == {WORKER: "configured"}
     assert "--concurrency=8" in container(shop)["args"]
     assert shop.get(WORKER)["spec"]["replicas"] == 5
@@ -208,7 +220,7 @@ def test_a_list_that_failed_is_not_an_empty_one(shop, reconciler, access):
 def test_kubectl_tells_how_an_app_is_and_of_which_generation(shop, reconciler):
     shop.take()
     reconciler.until_ready()
-    shop.take(workers=[{"name": "worker", "replicas": 3}])
+    shop.take(workers=[{"name": "worker", "queues": ["celery"], "replicas": 3}])
     reconciler.until_ready()
     live = shop.live
     assert live["status"]["observedGeneration"] == live["metadata"]["generation"] == 2

@@ -22,17 +22,17 @@ SCALING = {"maxReplicas": 2, "cpu": {"averageValue": "1"}}
 WHOLE = {
     "broker": {"urlFrom": SECRET, "type": "RabbitMQ"},
     "workers": [
-        {"name": "worker", "disruptionBudget": {"maxUnavailable": 1}},
-        {"name": "mail", "scaling": SCALING | {"engine": "HPA"}},
-        {"name": "jobs", "scaling": SCALING | {"engine": "KEDA", "queue": {"averageLength": 4}}},
-        {"name": "own", "scaling": SCALING | {"minReplicas": 2, "queue": {"averageLength": 4}}},
+        {"name": "worker", "queues": ["celery"], "disruptionBudget": {"maxUnavailable": 1}},
+        {"name": "mail", "queues": ["mail"], "scaling": SCALING | {"engine": "HPA"}},
+        {"name": "jobs", "queues": ["jobs"], "scaling": SCALING | {"engine": "KEDA", "queue": {"averageLength": 4}}},
+        {"name": "own", "queues": ["own"], "scaling": SCALING | {"minReplicas": 2, "queue": {"averageLength": 4}}},
     ],
     "beat": {"storage": {}},
     "flower": {"auth": {"basicAuth": SECRET}, "ingress": {"host": "shop.example.com"}, "networkPolicy": {"from": []}},
 }
 """An app with a child of every kind."""
 SECRETS = "components/queue-scaling/broker-secrets.yaml"
-BARE = {"workers": [{"name": "worker", "probe": {"type": "None"}}]}
+BARE = {"workers": [{"name": "worker", "queues": ["celery"], "probe": {"type": "None"}}]}
 """One with a single child."""
 ASKED_BY_THE_SERVER = {
     # No request of ours: admission looks whether we hold it, see the last test.

@@ -7,12 +7,15 @@ import pytest
 pytest_plugins = "reconciling"
 
 WHOLE = {
-    "workers": [{"name": "worker", "replicas": 2}, {"name": "mail", "disruptionBudget": {"maxUnavailable": 1}}],
+    "workers": [
+        {"name": "worker", "queues": ["celery"], "replicas": 2},
+        {"name": "mail", "queues": ["mail"], "disruptionBudget": {"maxUnavailable": 1}},
+    ],
     "beat": {"storage": {"size": "1Gi"}},
     "flower": {},
 }
 CHANGED = WHOLE | {"image": "registry.example.com/shop:2", "env": [{"name": "MORE", "value": "1"}]}
-LESS = {"workers": [{"name": "worker", "replicas": 2}]}
+LESS = {"workers": [{"name": "worker", "queues": ["celery"], "replicas": 2}]}
 SCALED = {"maxReplicas": 9, "cpu": {"averageValue": "100m"}}
 
 
@@ -26,7 +29,7 @@ def whole(shop, reconciler):
 
 
 def scaled(shop, reconciler):
-    shop.take(workers=[{"name": "worker", "scaling": SCALED}])
+    shop.take(workers=[{"name": "worker", "queues": ["celery"], "scaling": SCALED}])
     reconciler.run()
 
 
@@ -53,11 +56,13 @@ CASES = {
     "from Apply to Scale": (whole, lambda shop: shop.take(**WHOLE, reconcile="Scale")),
     "scaling turned on": (
         whole,
-        lambda shop: shop.take(**CHANGED | {"workers": [{"name": "worker", "scaling": SCALED}]}),
+        lambda shop: shop.take(**CHANGED | {"workers": [{"name": "worker", "queues": ["celery"], "scaling": SCALED}]}),
     ),
     "scale": (
         scaled,
-        lambda shop: shop.take(workers=[{"name": "worker", "scaling": SCALED | {"minReplicas": 4}}]),
+        lambda shop: shop.take(
+            workers=[{"name": "worker", "queues": ["celery"], "scaling": SCALED | {"minReplicas": 4}}]
+        ),
     ),
 }
 

@@ -7,7 +7,10 @@ import pytest
 pytest_plugins = "reconciling"
 
 WHOLE = {
-    "workers": [{"name": "worker", "replicas": 2}, {"name": "mail", "disruptionBudget": {"maxUnavailable": 1}}],
+    "workers": [
+        {"name": "worker", "queues": ["celery"], "replicas": 2, "env": [{"name": "A", "value": "1"}]},
+        {"name": "mail", "queues": ["mail"], "disruptionBudget": {"maxUnavailable": 1}},
+    ],
     "beat": {"storage": {"size": "1Gi"}},
     "flower": {},
 }

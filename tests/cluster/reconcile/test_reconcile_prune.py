@@ -5,11 +5,14 @@ import pytest
 pytest_plugins = "reconciling"
 
 WHOLE = {
-    "workers": [{"name": "worker"}, {"name": "mail", "disruptionBudget": {"maxUnavailable": 1}}],
+    "workers": [
+        {"name": "worker", "queues": ["celery"]},
+        {"name": "mail", "queues": ["mail"], "disruptionBudget": {"maxUnavailable": 1}},
+    ],
     "beat": {"storage": {"size": "1Gi"}},
     "flower": {"networkPolicy": {"from": [{"podSelector": {}}]}},
 }
-LESS = {"workers": [{"name": "worker"}]}
+LESS = {"workers": [{"name": "worker", "queues": ["celery"]}]}
 OWN = {"app.kubernetes.io/managed-by": "celery-reconcile", "celeryproject.org/app": "shop"}
 
 
@@ -55,7 +58,9 @@ def test_pods_go_with_their_deployment(settled, reconciler):
 
 
 def test_a_renamed_group_is_created_before_the_old_one_goes(settled, reconciler):
-    settled.take(**WHOLE | {"workers": [{"name": "worker"}, {"name": "post"}]})
+    settled.take(
+        **WHOLE | {"workers": [{"name": "worker", "queues": ["celery"]}, {"name": "post", "queues": ["post"]}]}
+    )
     assert list(reconciler.outcomes().items()) == [
         ("Deployment shop-post", "created"),
         ("PodDisruptionBudget shop-mail", "deleted"),

@@ -55,7 +55,7 @@ def take(shop, broker):
 
     def take(**scaling):
         scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}, "behavior": AT_ONCE} | scaling
-        group = {"name": "worker", "concurrency": 2, "scaling": scaling}
+        group = {"name": "worker", "queues": ["celery"], "concurrency": 2, "scaling": scaling}
         shop.take(broker={"url": broker.url}, workers=[group])
         return shop
 
@@ -361,7 +361,7 @@ def from_secret(shop, broker):
     """Let the shop find its broker by a Secret that is not there yet."""
     where = {"secretKeyRef": {"name": "shop-broker", "key": "url"}}
     scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}}
-    shop.take(broker={"urlFrom": where}, workers=[{"name": "worker", "scaling": scaling}])
+    shop.take(broker={"urlFrom": where}, workers=[{"name": "worker", "queues": ["celery"], "scaling": scaling}])
     url = b64encode(broker.url.encode()).decode()
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-broker"}, "data": {"url": url}}
 
@@ -369,7 +369,7 @@ def from_secret(shop, broker):
 def test_a_secret_is_forgotten_some_time_after_the_app_is_gone(shop, reconciler, broker, from_secret):
     demand = Demand(reconciler.client, timeout_seconds=5.0, kept_seconds=3.0)
     reconciler.looks.ticks.demand = demand
-    group = {"name": "worker", "scaling": {"maxReplicas": 9, "queue": {"averageLength": 2}}}
+    group = {"name": "worker", "queues": ["celery"], "scaling": {"maxReplicas": 9, "queue": {"averageLength": 2}}}
     type(shop)(shop.cluster, "other").take(broker={"url": broker.url}, workers=[group])
     shop.cluster.apply(from_secret).accepted()
     shop.cluster.kubectl("apply", "--filename", SECRETS)

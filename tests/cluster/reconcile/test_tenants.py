@@ -130,12 +130,18 @@ def test_while_a_broker_is_silent_another_tenant_is_served_and_scaled(running, c
     theirs, ours = tenants(), tenants()
     scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}}
     with running(FOREVER, "--broker-timeout=30", *EVERYWHERE, namespaces=()), listening() as broker:
-        workers = [{"name": "worker", "scaling": scaling}]
+        workers = [{"name": "worker", "queues": ["celery"], "scaling": scaling}]
         create(theirs, broker={"url": f"redis://127.0.0.1:{broker.port}/0"}, workers=workers)
         theirs.wait_until(lambda: broker.accepted)
         shop = create(
             ours,
-            workers=[{"name": "worker", "scaling": {"minReplicas": 3, "maxReplicas": 9, "cpu": {"averageValue": "1"}}}],
+            workers=[
+                {
+                    "name": "worker",
+                    "queues": ["celery"],
+                    "scaling": {"minReplicas": 3, "maxReplicas": 9, "cpu": {"averageValue": "1"}},
+                }
+            ],
         )
         ours.wait_until(lambda: "Deployment shop-worker" in shop.names())
         ours.wait_until(lambda: shop.get("Deployment shop-worker")["spec"]["replicas"] == 3)
@@ -150,7 +156,9 @@ def test_a_kind_that_cannot_be_listed_holds_back_what_needs_it_and_nobody_else(r
     theirs, ours = tenants(), tenants()
     with proxy.fault(fault, "GET .*/poddisruptionbudgets"), running(FOREVER, *EVERYWHERE, namespaces=()):
         shop = create(ours)
-        other = create(theirs, workers=[{"name": "worker", "disruptionBudget": {"maxUnavailable": 1}}])
+        other = create(
+            theirs, workers=[{"name": "worker", "queues": ["celery"], "disruptionBudget": {"maxUnavailable": 1}}]
+        )
         ours.wait_until(lambda: shop.live.get("status") and shop.ready[0] == "True")
         theirs.wait_until(lambda: other.live.get("status"))
         assert other.names() == {"ConfigMap shop-probe", "Deployment shop-worker"}
@@ -170,7 +178,9 @@ def test_a_kind_that_could_not_be_listed_is_served_when_it_can_be(running, creat
     with running(FOREVER, *EVERYWHERE, namespaces=()):
         with proxy.fault(answer(503), "GET .*/poddisruptionbudgets"):
             pass
-        shop = create(ours, workers=[{"name": "worker", "disruptionBudget": {"maxUnavailable": 1}}])
+        shop = create(
+            ours, workers=[{"name": "worker", "queues": ["celery"], "disruptionBudget": {"maxUnavailable": 1}}]
+        )
         ours.wait_until(lambda: "PodDisruptionBudget shop-worker" in shop.names())
 
 
@@ -215,7 +225,7 @@ def test_a_fault_of_ours_is_published_as_that_apps_and_heals(shop, reconciler, p
 
 def test_two_apps_of_one_label_scale_nothing_and_say_so(shop, reconciler):
     scaling = {"minReplicas": 2, "maxReplicas": 9, "cpu": {"averageValue": "1"}}
-    shop.take(workers=[{"name": "worker", "scaling": scaling}])
+    shop.take(workers=[{"name": "worker", "queues": ["celery"], "scaling": scaling}])
     reconciler.run()
     label = {"celeryproject.org/app": "shop"}
     twins = [type(shop)(shop.cluster, name) for name in ("one", "two")]
@@ -229,7 +239,13 @@ def test_two_apps_of_one_label_scale_nothing_and_say_so(shop, reconciler):
     for twin, least in zip(twins, (1, 6), strict=True):
         manifest = twin.manifest(
             reconcile="Scale",
-            workers=[{"name": "worker", "scaling": scaling | {"minReplicas": least, "maxReplicas": least}}],
+            workers=[
+                {
+                    "name": "worker",
+                    "queues": ["celery"],
+                    "scaling": scaling | {"minReplicas": least, "maxReplicas": least},
+                }
+            ],
         )
         shop.cluster.apply(manifest | {"metadata": manifest["metadata"] | {"labels": label}}).accepted()
     for _ in range(3):

@@ -16,7 +16,15 @@ IMPATIENT = (
     "-c",
     "from reconciler import cli; from reconciler.cluster import client; client.SILENCE_SECONDS = 2; cli.main()",
 )
-KEDA = {"workers": [{"name": "worker", "scaling": {"engine": "KEDA", "maxReplicas": 9, "queue": {"averageLength": 4}}}]}
+KEDA = {
+    "workers": [
+        {
+            "name": "worker",
+            "queues": ["celery"],
+            "scaling": {"engine": "KEDA", "maxReplicas": 9, "queue": {"averageLength": 4}},
+        }
+    ]
+}
 REDIS = {"broker": {"url": "redis://redis/0"}}
 
 

@@ -15,6 +15,11 @@ SECTIONS = {
     "cpu": lambda fields: _scaled({"cpu": fields}),
     "memory": lambda fields: _scaled({"memory": fields}),
 } | {name: lambda fields, name=name: {name: fields} for name in ("broker", "resultBackend", "beat", "flower")}
+for connection in ("broker", "resultBackend"):
+    SECTIONS[f"{connection}.tls"] = lambda fields, name=connection: {name: {"url": "rediss://redis", "tls": fields}}
+    SECTIONS[f"{connection}.tls.caFrom"] = lambda fields, name=connection: {
+        name: {"url": "rediss://redis", "tls": {"caFrom": fields}}
+    }
 
 
 class Rule(NamedTuple):

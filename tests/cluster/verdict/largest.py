@@ -14,7 +14,7 @@ SHARED, OWN = "shared", "own"
 def app() -> Json:
     """Return it. Each of its mounts names the volume that is looked at last, none lacks one."""
     parts = {name: _pod(OWN) | _arguments(SPEC[name]["properties"]) for name in ("beat", "flower")}
-    group = _pod(OWN) | _arguments(GROUP)
+    group = _pod(OWN) | _arguments(GROUP) | {"queues": ["celery"]}
     spec = {
         "image": "registry.example.com/shop:1",
         "app": "shop",
@@ -30,10 +30,16 @@ def _pod(volumes: str) -> Json:
     last = f"{SHARED}-{SPEC['volumes']['maxItems'] - 1}"
     return {
         "env": [{"name": f"NAME_{number}", "value": "x"} for number in range(SPEC["env"]["maxItems"])],
-        "podLabels": {f"example.com/{number}": "x" for number in range(SPEC["podLabels"]["maxProperties"])},
+        **{key: _labels(SPEC[key]["maxProperties"]) for key in ("podLabels", "labels", "annotations")},
+        "command": ["x"] * SPEC["command"]["maxItems"],
+        "ports": [{"name": f"p{n}", "containerPort": 1 + n} for n in range(SPEC["ports"]["maxItems"])],
         "volumes": [{"name": f"{volumes}-{n}", "emptyDir": {}} for n in range(SPEC["volumes"]["maxItems"])],
         "volumeMounts": [{"name": last, "mountPath": f"/{n}"} for n in range(SPEC["volumeMounts"]["maxItems"])],
     }
+
+
+def _labels(number: int) -> Json:
+    return {f"example.com/{each}": "x" for each in range(number)}
 
 
 def _arguments(fields: Json) -> Json:

@@ -47,7 +47,7 @@ def app(scaling: Json) -> Json:
         {
             "broker": {"url": "redis://redis/1"},
             "resources": {"requests": {"cpu": 1, "memory": "1Gi"}},
-            "workers": [{"name": "worker", "scaling": scaling}],
+            "workers": [{"name": "worker", "queues": ["celery"], "scaling": scaling}],
         }
     )
 

@@ -34,7 +34,6 @@ def needs(manifests):
             "django",
             {
                 ("Deployment", "shop-worker"): {PROBE, ("PersistentVolumeClaim", "mysite-media")},
-                ("Deployment", "shop-beat"): {("PersistentVolumeClaim", "mysite-media")},
             },
         ),
         ("long-tasks", {("Deployment", "shop-encode"): {PROBE}}),
@@ -45,7 +44,7 @@ def needs(manifests):
                 ("Deployment", "shop-fast"): {PROBE},
                 ("Deployment", "shop-reports"): {PROBE},
                 ("Deployment", "shop-beat"): {PROBE, ("PersistentVolumeClaim", "shop-beat")},
-                ("Deployment", "shop-flower"): {("PersistentVolumeClaim", "shop-flower")},
+                ("Deployment", "shop-flower"): {PROBE, ("PersistentVolumeClaim", "shop-flower")},
                 ("HorizontalPodAutoscaler", "shop-reports"): {("Deployment", "shop-reports")},
                 ("ScaledObject", "shop-fast"): {("Deployment", "shop-fast"), ("TriggerAuthentication", "shop-broker")},
             },

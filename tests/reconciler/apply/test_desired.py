@@ -50,7 +50,10 @@ def test_children_come_in_the_order_in_which_they_are_applied(celery_app, exampl
 
 def test_a_scaled_group_has_no_replicas(celery_app):
     scaling = {"maxReplicas": 5, "cpu": {"averageValue": "100m"}}
-    groups = [{"name": "worker", "scaling": scaling}, {"name": "mail", "replicas": 2}]
+    groups = [
+        {"name": "worker", "queues": ["celery"], "scaling": scaling},
+        {"name": "mail", "queues": ["mail"], "replicas": 2},
+    ]
     children = desired.children(celery_app({"workers": groups}), schema.load())
     replicas = {
         child["metadata"]["name"]: child["spec"].get("replicas") for child in children if child["kind"] == "Deployment"
