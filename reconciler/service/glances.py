@@ -5,7 +5,7 @@ next tick: so a broker that is down or slow is tried by one glance from one tick
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ class Glances:
     def forget(self, app: App) -> None:
         self._sleepers.pop(app.uid, None)
 
-    def keep(self, apps: Set[str]) -> None:
+    def keep(self, apps: frozenset[str]) -> None:
         """Forget what is of no app of these UIDs: it is gone, or is not scaled any more."""
         for uid in list(self._sleepers.keys() - apps):
             self._sleepers.pop(uid, None)

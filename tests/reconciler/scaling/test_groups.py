@@ -28,7 +28,7 @@ POLICY = Policy(1, 20, (), 4, BEHAVIOR, 300, paused=False, concurrency=4)
 
 @pytest.fixture
 def scene(manifest):
-    """Return a function: a group of so many replicas of which these pods are known, and a sight of what is told of it."""
+    """Return a function: a group of so many replicas, these pods of it, and a sight of what is told."""
 
     def scene(replicas, pods_there, demanded, policy=POLICY):
         status = {"observedGeneration": 1, "replicas": replicas, "updatedReplicas": replicas}

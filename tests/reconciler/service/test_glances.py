@@ -131,9 +131,9 @@ def test_an_app_that_is_gone_or_not_scaled_any_more_is_forgotten(scene):
     scene.tick()
     scene.turn(MESSAGES)
     scene.tick()
-    scene.glances.keep(set())
+    scene.glances.keep(frozenset())
     assert scene.turn(MESSAGES) == []
     assert scene.glances.take(scene.app) == []
     scene.tick()
-    scene.glances.keep({"uid"})
+    scene.glances.keep(frozenset({"uid"}))
     assert scene.turn(MESSAGES) == [KEY]
