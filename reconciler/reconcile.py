@@ -152,8 +152,9 @@ def _rescaled(world: World, app: App, before: Remembered) -> Remembered:
     if not sight.knows(each.key for each in targets):
         return before
     if others := [other for other in world.cache.apps.by((app.ref.namespace, app.label)) if plan.shares(app, other)]:
-        return groups.ambiguous(before, targets, others, sight, cluster)
-    after = groups.rescaled(before, targets, sight, cluster, world.now)
+        after = groups.ambiguous(before, targets, others, sight, cluster)
+    else:
+        after = groups.rescaled(before, targets, sight, cluster, world.now)
     return after if sight.only is None else after.beside(before)
 
 

@@ -23,6 +23,7 @@ from reconciler.scaling.model import (
     History,
     NotAsked,
     Observation,
+    Pod,
     Policy,
     Stay,
 )
@@ -190,10 +191,17 @@ def _pace(target: Target, before: Pace, sight: Sight, now: Moment) -> Pace:
     policy, demanded = target.group.policy, sight.demanded.get(target.key)
     if demanded is None or not isinstance(demanded.backlog, Backlog):
         return before.after(None)
-    ready = [each.pod for each in sight.pods_of(target.live.ref) if each.pod.is_ready and not each.pod.is_terminating]
-    unheard = {pod.name: policy.concurrency for pod in ready if pod.name not in demanded.counters}
-    silent = {} if policy.when_silent == "ScaleIn" else unheard
-    return before.after(Line(now.steady, demanded.backlog, demanded.counters, silent, pace.starts(ready)))
+    pods = [each.pod for each in sight.pods_of(target.live.ref) if not each.pod.is_terminating]
+    quiet = [pod for pod in pods if pod.name not in demanded.counters and (pod.is_ready or pod.was_ready)]
+    silent = {pod.name: _taken_slots(policy, pod, demanded.running) for pod in quiet}
+    return before.after(Line(now.steady, demanded.backlog, demanded.counters, silent, pace.starts(pods)))
+
+
+def _taken_slots(policy: Policy, pod: Pod, told: Told) -> int:
+    """Return how many slots of a pod that does not count what it begins are taken to be busy."""
+    if isinstance(told, Mapping) and pod.name in told:
+        return len(told[pod.name])
+    return policy.concurrency if pod.is_ready and policy.when_silent == "Hold" else 0
 
 
 def _waits(policy: Policy, known: Pace) -> dict[str, int]:

@@ -48,7 +48,7 @@ class Line(NamedTuple):
     workers: Mapping[str, Counters]
     """By pod, of those that answered."""
     silent: Mapping[str, int]
-    """The slots of each pod that is ready and does not answer: taken to be busy."""
+    """By pod of those that are, or were, ready and do not count for us: how many of its slots are taken to be busy."""
     starts: Collection[float] = ()
     """In how many seconds pods became ready."""
 

@@ -52,6 +52,14 @@ class Glances:
     def forget(self, app: App) -> None:
         self._sleepers.pop(app.uid, None)
 
+    def keep(self, apps: frozenset[str]) -> None:
+        """Forget what is of no app of these UIDs: it is gone, or is not scaled any more."""
+        for uid in list(self._sleepers.keys() - apps):
+            self._sleepers.pop(uid, None)
+        for key in list(self._seen):
+            if key[0] not in apps:
+                self._seen.pop(key, None)
+
     def forget_all(self) -> None:
         self._sleepers, self._seen = {}, {}
 
@@ -73,7 +81,7 @@ class Glances:
         """Return the groups of an app for which a message was seen, once."""
         keys = [key for key in list(self._seen) if key[0] == app.uid]
         for key in keys:
-            del self._seen[key]
+            self._seen.pop(key, None)
         return keys
 
     def _is_asleep(self, each: Sleeper) -> bool:

@@ -126,6 +126,7 @@ class Ticks:
             apps = self._cache.apps.all()
             uids = {app.uid for app in apps}
             self._sights = {uid: seen for uid, seen in list(self._sights.items()) if uid in uids}
+            self.glances.keep(frozenset(app.uid for app in apps if self.groups(app)))
             return apps
         return [app for ref in first if (app := self._cache.apps.get(ref))]
 

@@ -57,6 +57,20 @@ def test_whatever_a_worker_says_it_is_a_task(began):
     assert told.started_at is None
 
 
+@pytest.mark.parametrize(
+    ("total", "slots", "counters"),
+    [
+        (float("inf"), 2, None),
+        (3, float("nan"), None),
+        (10**400, 10**400, Counters(1, 2**63 - 1, 2**31 - 1)),
+        (-7, -7, Counters(1, 0, 1)),
+    ],
+)
+def test_whatever_a_worker_counts_is_a_number_that_can_be_reckoned_with(total, slots, counters):
+    stats = {"total": {"a": total}, "pool": {"max-concurrency": slots}}
+    assert inspection._counters(stats, 1) == counters  # noqa: SLF001 (as above)
+
+
 def test_groups_and_brokers_do_not_mix(on_redis, on_rabbitmq, worker, seen, until):
     worker(on_redis, node="mail@pod")
     worker(on_rabbitmq, node="web@pod")

@@ -20,7 +20,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 
 from reconciler.scaling.brokers.broker import Broker, channel
 from reconciler.scaling.brokers.load import Load, Node
-from reconciler.scaling.model import Task
+from reconciler.scaling.model import MAX_INT32, MAX_INT64, Task
 from reconciler.scaling.pace import Counters
 
 ANSWER_SECONDS = 1.5
@@ -122,9 +122,9 @@ def _task(told: Mapping[str, Any]) -> Task:
 def _counters(stats: Mapping[str, Any], running: int) -> Counters | None:
     """Return what a worker counts, if it does: `total` by the names of tasks, and how many its pool runs at a time."""
     try:
-        begun = sum(map(int, stats["total"].values()))
-        return Counters(running, begun, max(int(stats["pool"]["max-concurrency"]), 1))
-    except (KeyError, TypeError, ValueError, AttributeError):
+        begun, slots = sum(map(int, stats["total"].values())), int(stats["pool"]["max-concurrency"])
+        return Counters(running, min(max(begun, 0), MAX_INT64), min(max(slots, 1), MAX_INT32))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
 
 

@@ -125,3 +125,15 @@ def test_an_app_that_is_gone_and_a_term_that_is_over_are_forgotten(scene):
         scene.tick()
         forget()
         assert scene.turn(MESSAGES) == []
+
+
+def test_an_app_that_is_gone_or_not_scaled_any_more_is_forgotten(scene):
+    scene.tick()
+    scene.turn(MESSAGES)
+    scene.tick()
+    scene.glances.keep(frozenset())
+    assert scene.turn(MESSAGES) == []
+    assert scene.glances.take(scene.app) == []
+    scene.tick()
+    scene.glances.keep(frozenset({"uid"}))
+    assert scene.turn(MESSAGES) == [KEY]
