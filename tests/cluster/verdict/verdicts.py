@@ -128,7 +128,7 @@ def verdict(document: Document, schema: Schema) -> Verdict:
     try:
         return Verdict((), pipeline.app(document, schema), filled)
     except InvalidInput as invalid:
-        return Verdict(invalid.problems, None, filled)
+        return Verdict(tuple(problem for problem in invalid.problems if not problem.is_warning), None, filled)
 
 
 def difference(said: Answer, ours: Verdict) -> str:
