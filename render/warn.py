@@ -3,11 +3,20 @@
 from collections.abc import Callable, Iterable
 
 from render.errors import Problem, dotted
-from render.hazards import disruption
+from render.hazards import disruption, pools, queues, resources, scaling, shutdown, storage, versions
 from render.hazards.hazard import Hazard
 from render.model import CeleryApp, Document
 
-RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (*disruption.RULES,)
+RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
+    *disruption.RULES,
+    *pools.RULES,
+    *queues.RULES,
+    *resources.RULES,
+    *scaling.RULES,
+    *shutdown.RULES,
+    *storage.RULES,
+    *versions.RULES,
+)
 
 
 def problems(document: Document, app: CeleryApp) -> list[Problem]:

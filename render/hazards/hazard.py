@@ -7,6 +7,8 @@ from render.errors import Path
 from render.model import CeleryApp, Component
 
 COMMON: Path = ("spec",)
+FORKING = frozenset({"prefork", "processes"})
+"""Pools that run tasks in child processes; `processes` is Celery's other name for prefork."""
 
 
 class Hazard(NamedTuple):
@@ -15,7 +17,7 @@ class Hazard(NamedTuple):
     path: Path
     message: str
     is_error: bool = False
-    """It is certain that nobody can want it."""
+    """Nobody can want it."""
 
 
 class Part(NamedTuple):
@@ -28,22 +30,21 @@ class Part(NamedTuple):
     spec: Mapping[str, Any]
     """With what holds for all components."""
 
-    def at(self, *field: str | int) -> Path:
+    def at(self, field: str, *within: str | int) -> Path:
         """Return where the field is written: in the component, or for all of them."""
-        is_common = isinstance(field[0], str) and field[0] not in self.own and field[0] in self.spec
-        return (*(COMMON if is_common else self.path), *field)
+        is_common = field in self.spec and not _holds(self.own, (field, *within))
+        return (*(COMMON if is_common else self.path), field, *within)
 
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Celery's settings."""
-        return dict(self.spec.get("settings", {}))
+    def given(self, field: str) -> Mapping[str, Any]:
+        """Return an object, empty where there is none."""
+        found: Mapping[str, Any] = self.spec.get(field, {})
+        return found
 
 
 def groups(app: CeleryApp) -> Iterator[Part]:
     """Yield the groups of workers."""
     written = zip(app.groups, app.spec["workers"], strict=True)
-    for number, (group, own) in enumerate(written):
-        yield Part(f"group {group.name}", ("spec", "workers", number), own, group.spec)
+    return (Part(one.name, ("spec", "workers", number), own, one.spec) for number, (one, own) in enumerate(written))
 
 
 def parts(app: CeleryApp) -> Iterator[Part]:
@@ -58,3 +59,22 @@ def blocks(app: CeleryApp) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Yield each place where a field of pods can be written, with what is written there: spec, and each component."""
     yield COMMON, app.spec
     yield from ((part.path, part.own) for part in parts(app))
+
+
+def broker(app: CeleryApp) -> str:
+    """Return the kind of the broker: Redis, RabbitMQ, or the scheme of its URL; nothing where only a Secret knows."""
+    given = app.spec.get("broker", {})
+    scheme = str(given.get("url", "")).partition("://")[0].partition("+")[0]
+    known = {"redis": "Redis", "rediss": "Redis", "sentinel": "Redis", "amqp": "RabbitMQ", "amqps": "RabbitMQ"}
+    return str(given.get("type") or known.get(scheme, scheme))
+
+
+def _holds(value: Any, path: Path) -> bool:
+    """Say whether the place is written there; an item of a list is, if the list is."""
+    for step in path:
+        if isinstance(value, list):
+            return True
+        if not isinstance(value, dict) or step not in value:
+            return False
+        value = value[step]
+    return True
