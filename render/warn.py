@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from render.errors import Problem, dotted
-from render.hazards import disruption, pools, queues, resources, scaling, shutdown, storage, versions
+from render.hazards import disruption, pools, queues, resources, scaling, secrets, settings, shutdown, storage, versions
 from render.hazards.hazard import Hazard
 from render.model import CeleryApp, Document
 
@@ -13,6 +13,8 @@ RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *queues.RULES,
     *resources.RULES,
     *scaling.RULES,
+    *secrets.RULES,
+    *settings.RULES,
     *shutdown.RULES,
     *storage.RULES,
     *versions.RULES,

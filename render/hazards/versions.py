@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from render.hazards.celery_settings import SINCE
 from render.hazards.hazard import Hazard
 from render.model import CeleryApp
 
-TRIED = ("5.4", "5.5", "5.6", "5.7")
+TRIED = tuple(SINCE)
 
 
 def untried(app: CeleryApp) -> Iterator[Hazard]:
