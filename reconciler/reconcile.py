@@ -22,7 +22,8 @@ from reconciler.scaling.groups import Remembered, Scaled
 from reconciler.scaling.sight import Sight
 from reconciler.status import events, report
 from reconciler.status.report import Account
-from render.errors import InvalidInput
+from render import pipeline
+from render.errors import InvalidInput, dotted
 from render.schema import Schema
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,13 @@ class World:
     may_roll: Callable[[App], bool] = lambda _: True
 
 
+class Warned(NamedTuple):
+    """What of an app's spec will hurt, as of this generation."""
+
+    generation: int = -1
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Memory:
     """What is remembered of one app. An empty one is always right."""
@@ -54,6 +62,7 @@ class Memory:
     reported: bool = False
     """Its status was ours when it was last looked at."""
     verdict: Verdict | None = None
+    warned: Warned = field(default=Warned())
     problem: str = ""
     """What could not be done besides the children, and was said."""
     problems: int = 0
@@ -80,11 +89,15 @@ def look(world: World, app: App, memory: Memory) -> Look:
     known, results, verdict = _applied(world, app, recent)
     scaling, crash = _scaled(world, app, memory.scaling)
     verdict = verdict or crash or scaling.scaled.verdict
+    is_invalid = verdict is not None and verdict.reason == verdicts.INVALID
+    warned, crash = (Warned(), None) if is_invalid else _warned(world, app, memory.warned)
+    verdict = verdict or crash
     known = _with_rivals(world, app, replace(memory, known=known))
     failed = [each.message for each in scaling.results if each.outcome is Outcome.FAILED]
     conditions, problem, unwritten = {}, "; ".join(failed), ""
     if plan.reports(app) and not world.dry_run:
-        status = report.status(_account(world, app, Memory(known, scaling, verdict=verdict)), world.now.wall)
+        told = Memory(known, scaling, verdict=verdict, warned=warned)
+        status = report.status(_account(world, app, told), world.now.wall)
         conditions = {each["type"]: each["status"] for each in status["conditions"]}
         unwritten = _published(world, app, known, status, (*results, *scaling.results))
         problem = "; ".join(filter(None, [problem, unwritten]))
@@ -98,7 +111,7 @@ def look(world: World, app: App, memory: Memory) -> Look:
         contradicted=sum(fight.is_open for fight in known.fights.values()),
     )
     is_ours, problems = plan.reports(app) and not unwritten, memory.problems + 1 if problem else 0
-    kept = Memory(known, replace(scaling, results=()), is_ours, verdict, problem, problems)
+    kept = Memory(known, replace(scaling, results=()), is_ours, verdict, warned, problem, problems)
     again = [world.now.steady + timedelta(seconds=known_.retry_seconds(problems))] if problem else []
     return Look(result, kept, min([*again, *filter(None, [known.due(world.now)])], default=None))
 
@@ -140,6 +153,18 @@ def _without_ended(world: World, app: App, before: Remembered) -> Remembered:
         return before
     lives = (live for live in world.cache.of(app).values() if plan.belongs(app, live))
     return groups.without_ended(before, lives, world.sight, None if world.dry_run else world.cluster)
+
+
+def _warned(world: World, app: App, before: Warned) -> tuple[Warned, Verdict | None]:
+    """Return what will hurt of an app whose status is ours; it is not validated once more for that."""
+    if not plan.reports(app) or before.generation == app.generation:
+        return before, None
+    try:
+        found = pipeline.warnings(app.document(world.schema), world.schema)
+    except Exception as error:
+        log.exception("%s crashed", app.ref)
+        return before, verdicts.crashed(error)
+    return Warned(app.generation, tuple(f"{dotted(each.path)}: {each.message}" for each in found)), None
 
 
 def _rescaled(world: World, app: App, before: Remembered) -> Remembered:
@@ -187,6 +212,7 @@ def _account(world: World, app: App, memory: Memory) -> Account:
         memory.scaling.said,
         tuple(fight.words(ref) for ref, fight in sorted(memory.known.fights.items()) if fight.is_open),
         world.installation,
+        memory.warned.warnings,
     )
 
 

@@ -1,7 +1,7 @@
 """celery-render on the command line: options in, text or files out, one exit code."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 import click
 
 from render import emit, function, pipeline, schema, starter, write
-from render.errors import InvalidInput, UnsafeOutput
+from render.errors import InvalidInput, Problem, UnsafeOutput
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +18,7 @@ from render.errors import InvalidInput, UnsafeOutput
     "-o", "--output", metavar="DIR", help="Write a kustomize base into DIR; with several apps one folder each."
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when DIR is out of date.")
+@click.option("--strict", is_flag=True, help="Refuse what is only warned of, too.")
 @click.option("--init", "new_name", metavar="NAME", help="Print a commented CeleryApp to start from.")
 @click.option("--schema", "json_schema", is_flag=True, help="Print the JSON Schema of a CeleryApp, for editors.")
 @click.option("--crd", is_flag=True, help="Print the CustomResourceDefinition, for the cluster.")
@@ -29,17 +30,13 @@ def main(files: tuple[str, ...], output: str | None, new_name: str | None, **fla
     FILE… are YAML files with one or more CeleryApps; - is standard input. Without -o everything goes to standard
     output as one YAML stream.
 
+    What is not wrong but will hurt is a warning on standard error; with --strict it is refused.
+
     Exit codes: 0 done, 1 refused (every problem is named, nothing is written), 2 wrong usage.
     """
-    prints = [new_name is not None, flags["json_schema"], flags["crd"], flags["as_function"]]
-    if [bool(files), *prints].count(True) != 1:
-        raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd, --function.")
-    if output == "":
-        raise click.UsageError("-o needs the name of a folder.")
-    if output is not None and any(prints):
-        raise click.UsageError("-o DIR goes with FILEs; --init, --schema, --crd and --function print.")
-    if flags["check"] and output is None:
-        raise click.UsageError("--check compares with a folder: add -o DIR.")
+    refuse_misuse(
+        files, output, [new_name is not None, flags["json_schema"], flags["crd"], flags["as_function"]], flags
+    )
     try:
         if new_name is not None:
             printed([starter.app(new_name)])
@@ -48,22 +45,40 @@ def main(files: tuple[str, ...], output: str | None, new_name: str | None, **fla
         elif flags["crd"]:
             printed([schema.NOTICE, emit.stream([schema.load().crd])])
         elif flags["as_function"]:
-            answer()
+            answer(strict=flags["strict"])
         else:
-            render(files, output, check=flags["check"])
+            render(files, output, check=flags["check"], strict=flags["strict"])
     except (InvalidInput, UnsafeOutput) as refusal:
         click.echo(str(refusal), err=True)
         sys.exit(1)
 
 
-def render(files: tuple[str, ...], output: str | None, *, check: bool) -> None:
+def refuse_misuse(files: tuple[str, ...], output: str | None, prints: list[bool], flags: dict[str, bool]) -> None:
+    """Raise UsageError for options that do not go together; `prints` are those that print something else."""
+    if [bool(files), *prints].count(True) != 1:
+        raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd, --function.")
+    if output == "":
+        raise click.UsageError("-o needs the name of a folder.")
+    if output is not None and any(prints):
+        raise click.UsageError("-o DIR goes with FILEs; --init, --schema, --crd and --function print.")
+    if flags["check"] and output is None:
+        raise click.UsageError("--check compares with a folder: add -o DIR.")
+    if flags["strict"] and not (files or flags["as_function"]):
+        raise click.UsageError("--strict goes with FILEs or --function.")
+
+
+def render(files: tuple[str, ...], output: str | None, *, check: bool, strict: bool) -> None:
     """Write the base of every app in the files. Raises InvalidInput or UnsafeOutput before anything is written."""
-    bases = pipeline.bases(files, schema.load())
+    warnings: list[Problem] = []
+    bases = noted(pipeline.bases(files, schema.load(), strict=strict), warnings)
     if output is None:
         printed(pipeline.stream(bases))
+        warned(warnings)
         return
+    texts = pipeline.files(bases)
+    warned(warnings)
     change = write.outdated if check else write.folder
-    changes = change(Path(output), pipeline.files(bases), emit.MARKER)
+    changes = change(Path(output), texts, emit.MARKER)
     written, removed = ("is out of date", "should not be there") if check else ("written", "removed")
     lines = [
         *(f"{Path(output, name)} {written}\n" for name in changes.written),
@@ -74,12 +89,25 @@ def render(files: tuple[str, ...], output: str | None, *, check: bool) -> None:
         sys.exit(1)
 
 
-def answer() -> None:
+def noted(bases: Iterable[pipeline.Base], warnings: list[Problem]) -> Iterator[pipeline.Base]:
+    """Yield the bases; what hurts in them is then in `warnings`."""
+    for base in bases:
+        warnings += base.warnings
+        yield base
+
+
+def warned(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        click.echo(str(warning), err=True)
+
+
+def answer(*, strict: bool) -> None:
     """Answer kustomize. Raises InvalidInput, of which kustomize shows what is on standard error, not the answer."""
-    answered = function.answer(sys.stdin.buffer.read(), schema.load())
+    answered = function.answer(sys.stdin.buffer.read(), schema.load(), strict=strict)
     printed([answered.text])
-    if answered.problems:
+    if answered.is_refused:
         raise InvalidInput(answered.problems)
+    warned(answered.problems)
 
 
 def printed(texts: Iterable[str]) -> None:

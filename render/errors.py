@@ -1,6 +1,6 @@
 """What can be wrong, as values.
 
-InvalidInput   one or more problems in what the user wrote; raised once, at the border, with all of them
+InvalidInput   one or more problems in what the user wrote; raised once, at the border, with all of them, warnings too
 UnsafeOutput   the output folder cannot be written, or holds files that are not ours
 """
 
@@ -19,10 +19,16 @@ class Problem(NamedTuple):
     line: int
     path: Path
     message: str
+    is_warning: bool = False
+    """It hurts, and is rendered all the same."""
 
     def __str__(self) -> str:
-        """Return `app.yaml:12: spec.workers[0].concurency: message`, without a path for the document as a whole."""
-        return ": ".join(filter(None, [where(self.source, self.line), dotted(self.path), self.message]))
+        """Return `app.yaml:12: spec.workers[0].concurency: message`, without a path for the document as a whole.
+
+        A warning says so: `app.yaml:12: warning: spec.workers[0].concurrency: message`.
+        """
+        severity = "warning" if self.is_warning else ""
+        return ": ".join(filter(None, [where(self.source, self.line), severity, dotted(self.path), self.message]))
 
 
 class InvalidInput(Exception):  # noqa: N818 (says what it is; "InvalidInputError" says it twice)

@@ -26,14 +26,21 @@ FOR_THE_PIPELINE = (
 
 
 class Answer(NamedTuple):
-    """The list to give back, and what is wrong: the list then says so too, and its items are as they came."""
+    """The list to give back, and what is wrong or hurts: the list then says so too.
+
+    When it is refused, its items are as they came.
+    """
 
     text: str
     problems: tuple[Problem, ...]
+    is_refused: bool
 
 
-def answer(content: bytes, schema: Schema) -> Answer:
-    """Return what kustomize gets back. Raises InvalidInput when it gave no ResourceList."""
+def answer(content: bytes, schema: Schema, *, strict: bool = False) -> Answer:
+    """Return what kustomize gets back; warnings refuse it when it is strict.
+
+    Raises InvalidInput when kustomize gave no ResourceList.
+    """
     given = resource_list(content)
     items: list[Manifest] = []
     problems: list[tuple[Problem, Manifest]] = []
@@ -47,11 +54,13 @@ def answer(content: bytes, schema: Schema) -> Answer:
         except InvalidInput as invalid:
             problems += [(problem, manifest) for problem in invalid.problems]
         else:
-            problems += [(problem, manifest) for problem in pipeline.clashes(one, owners)]
+            problems += [(problem, manifest) for problem in (*one.warnings, *pipeline.clashes(one, owners))]
             items += one.children
+    said = tuple(problem for problem, _ in problems)
+    is_refused = pipeline.refuses(said, strict=strict)
     results = [result(problem, manifest) for problem, manifest in problems]
-    listed = {**LIST, "items": given["items"], "results": results} if results else {**LIST, "items": items}
-    return Answer(emit.stream([listed]), tuple(problem for problem, _ in problems))
+    listed = {**LIST, "items": given["items"] if is_refused else items, **({"results": results} if results else {})}
+    return Answer(emit.stream([listed]), said, is_refused)
 
 
 def resource_list(content: bytes) -> dict[str, Any]:
@@ -126,7 +135,7 @@ def result(problem: Problem, app: Manifest) -> Manifest:
     path = annotations(app).get(PATH_ANNOTATION)
     return {
         "message": problem.message,
-        "severity": "error",
+        "severity": "warning" if problem.is_warning else "error",
         "resourceRef": reference(app),
         **({"field": {"path": dotted(problem.path)}} if problem.path else {}),
         **({"file": {"path": str(path)}} if path else {}),

@@ -1,10 +1,10 @@
-"""The story on one screen: read → load → default → validate → build → emit; all problems, or all bases."""
+"""The story on one screen: read → load → default → validate → warn → build → emit; all problems, or all bases."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
-from render import build, default, emit, load, read, validate
+from render import build, default, emit, load, read, validate, warn
 from render.errors import InvalidInput, Problem, where
 from render.model import CeleryApp, Document, Manifest
 from render.schema import Schema
@@ -18,6 +18,8 @@ class Base(NamedTuple):
 
     document: Document
     children: tuple[Manifest, ...]
+    warnings: tuple[Problem, ...] = ()
+    """By line."""
 
     @property
     def name(self) -> str:
@@ -26,15 +28,35 @@ class Base(NamedTuple):
 
 def base(document: Document, schema: Schema) -> Base:
     """Return the base of one CeleryApp. Raises InvalidInput with every problem."""
-    return Base(document, build.children(app(document, schema)))
+    one, warnings = judged(document, schema)
+    return Base(document, build.children(one), warnings)
 
 
 def app(document: Document, schema: Schema) -> CeleryApp:
     """Return one CeleryApp, valid and with every default. Raises InvalidInput with every problem."""
+    return judged(document, schema)[0]
+
+
+def judged(document: Document, schema: Schema) -> tuple[CeleryApp, tuple[Problem, ...]]:
+    """Return one CeleryApp, valid and with every default, and its warnings. Raises InvalidInput with every problem.
+
+    What hurts is only said of what could be read: of a wrong value it would say what is not so.
+    """
     data = default.fill(document.data, schema.structural)
-    if problems := [*document.problems, *following(document, validate.problems(document, data, schema))]:
-        raise InvalidInput(tuple(sorted(problems, key=lambda problem: problem.line)))
-    return CeleryApp.from_document(data, written=document.data)
+    faults = [*document.problems, *following(document, validate.problems(document, data, schema))]
+    is_read = not faults or (not document.problems and validate.is_readable(document, data, schema))
+    one = CeleryApp.from_document(data, written=document.data) if is_read else None
+    hurting = warn.problems(document, one) if one else []
+    problems = tuple(sorted([*faults, *hurting], key=lambda problem: problem.line))
+    if one is None or not all(problem.is_warning for problem in problems):
+        raise InvalidInput(problems)
+    return one, problems
+
+
+def warnings(document: Document, schema: Schema) -> tuple[Problem, ...]:
+    """Return what hurts in an app that the API server has accepted, by line."""
+    data = default.fill(document.data, schema.structural)
+    return tuple(warn.problems(document, CeleryApp.from_document(data, written=document.data)))
 
 
 def following(document: Document, problems: Iterable[Problem]) -> Iterable[Problem]:
@@ -43,10 +65,11 @@ def following(document: Document, problems: Iterable[Problem]) -> Iterable[Probl
     return (problem for problem in problems if not any(problem.path[: len(path)] == path for path in unread))
 
 
-def bases(sources: Iterable[str], schema: Schema) -> Iterator[Base]:
+def bases(sources: Iterable[str], schema: Schema, *, strict: bool = False) -> Iterator[Base]:
     """Yield the base of every app in the files, none of which is kept here.
 
     Raises InvalidInput with every problem of every file, at the end: until then nothing of it may be published.
+    Warnings alone raise nothing, unless it is strict.
     """
     problems: list[Problem] = []
     owners: Owners = {}
@@ -68,10 +91,15 @@ def bases(sources: Iterable[str], schema: Schema) -> Iterator[Base]:
             except InvalidInput as invalid:
                 problems += invalid.problems
             else:
-                problems += clashes(one, owners)
+                problems += [*one.warnings, *clashes(one, owners)]
                 yield one
-    if problems:
+    if refuses(problems, strict=strict):
         raise InvalidInput(tuple(problems))
+
+
+def refuses(problems: Iterable[Problem], *, strict: bool) -> bool:
+    """Say whether nothing may be published: something is wrong, or hurts and it is strict."""
+    return any(strict or not problem.is_warning for problem in problems)
 
 
 def clashes(one: Base, owners: Owners) -> list[Problem]:
@@ -101,9 +129,11 @@ def files(found: Iterable[Base]) -> dict[str, str]:
     """
     folders: dict[str, dict[str, str]] = {}
     names: list[Problem] = []
+    warnings: list[Problem] = []
     others: tuple[Problem, ...] = ()
     try:
         for one in found:
+            warnings += one.warnings
             if one.name in folders:
                 path = ("metadata", "name")
                 message = f"another app is named {one.name} too: render them into different folders"
@@ -112,8 +142,9 @@ def files(found: Iterable[Base]) -> dict[str, str]:
     except InvalidInput as invalid:
         others = invalid.problems
     said = {problem[:3] for problem in others}  # that an app clashes with another says more than that its name does
-    if problems := (*(problem for problem in names if problem[:3] not in said), *others):
-        raise InvalidInput(problems)
+    named = [problem for problem in names if problem[:3] not in said]
+    if named or others:
+        raise InvalidInput((*named, *(others or warnings)))
     if len(folders) == 1:
         [only] = folders.values()
         return only

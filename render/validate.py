@@ -38,6 +38,12 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
     )
 
 
+def is_readable(document: Document, data: dict[str, Any], schema: Schema) -> bool:
+    """Say whether every value is what its field takes; fields may be unknown, and rules broken."""
+    faults = (fault for fault in structure.errors(data, schema.structural) if _counts(fault))
+    return _identity(document, schema) is None and all(fault.validator == structure.UNKNOWN for fault in faults)
+
+
 def _identity(document: Document, schema: Schema) -> Problem | None:
     """Return the one problem of a document that is no CeleryApp of this version; any other would make no sense."""
     wanted = {"apiVersion": schema.group_version, "kind": schema.kind}

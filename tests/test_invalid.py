@@ -16,3 +16,8 @@ def test_an_invalid_file_is_refused_with_every_problem(case, monkeypatch):
     with pytest.raises(InvalidInput) as refusal:
         list(pipeline.bases([case.name], schema.load()))
     assert str(refusal.value) + "\n" == case.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", sorted(Path(__file__).parent.glob("*/*.txt")), ids=lambda path: path.stem)
+def test_no_password_is_printed(text):
+    assert "hunter2" not in text.read_text(encoding="utf-8")

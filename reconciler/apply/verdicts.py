@@ -6,14 +6,14 @@ from reconciler.cluster.errors import ClusterError, Forbidden, Invalid
 from reconciler.model import Verdict
 from render.errors import InvalidInput, dotted
 
-LIST_FAILED, CRASHED = "ListFailed", "InternalError"
+INVALID, LIST_FAILED, CRASHED = "InvalidSpec", "ListFailed", "InternalError"
 
 
 def invalid(invalid_input: InvalidInput) -> Verdict:
     """Name every problem of the app's spec."""
-    problems = invalid_input.problems
+    problems = [problem for problem in invalid_input.problems if not problem.is_warning]
     lines = (": ".join(filter(None, [dotted(problem.path), problem.message])) for problem in problems)
-    return Verdict("InvalidSpec", "; ".join(lines), is_stalled=True)
+    return Verdict(INVALID, "; ".join(lines), is_stalled=True)
 
 
 def refused(error: ClusterError) -> Verdict:

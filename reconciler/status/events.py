@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reconciler.cluster.live import App
 from reconciler.model import EVENT, FIELD_MANAGER, Manifest, Outcome, StepResult
-from reconciler.status.report import by_type
+from reconciler.status.report import WARNED, by_type
 
 LONGEST_NOTE = 1024  # bytes
 
@@ -21,7 +21,7 @@ class Happened(NamedTuple):
 
 
 def events(app: App, status: Manifest, results: Iterable[StepResult], now: datetime) -> Iterator[Manifest]:
-    """Yield an Event for what was written, and one when the app became ready or something began to hold it back."""
+    """Yield an Event for what was written, for other warnings than before, and for what became of the app."""
     for number, happened in enumerate(_happened(app, status, results)):
         yield _event(app, happened, now, str(number))  # those of one look have the same moment
 
@@ -43,6 +43,9 @@ def _happened(app: App, status: Manifest, results: Iterable[StepResult]) -> Iter
         note = ", ".join(f"{each.outcome} {each.ref.kind} {each.ref.name}" for each in written)
         yield Happened("Normal", "Applied", note)
     old, new = by_type(app.status), by_type(status)
+    warned = new.get(WARNED, {"status": "False"})
+    if warned["status"] == "True" and warned["message"] != old.get(WARNED, {}).get("message"):
+        yield Happened("Warning", WARNED, warned["message"])
     if all(old.get("Ready", {}).get(key) == new["Ready"][key] for key in ("status", "reason")):
         return
     if new["Ready"]["status"] == "True":

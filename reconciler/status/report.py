@@ -6,6 +6,7 @@ https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import accumulate
 from typing import NamedTuple
 
 from reconciler.cluster.live import App, Live, Mode
@@ -17,10 +18,12 @@ CONDITIONS = ("Ready", "Reconciling", "Stalled")
 SCALING_CONDITIONS = {"ScalingActive": "False", "ScalingLimited": "True"}
 """Of an app with several groups: the status that one of them is enough for."""
 CONTRADICTED = "Contradicted"
+WARNED = "Warned"
+LONGEST_WARNINGS = 4096  # characters
 Conditions = Mapping[str, Manifest]
 """By type, as they were."""
 _STEPS: tuple[int, ...] = (0, *(int(digit * 10**power) for power in range(7) for digit in (1, 2, 5)))
-OURS = (*CONDITIONS, *SCALING_CONDITIONS, CONTRADICTED)
+OURS = (*CONDITIONS, *SCALING_CONDITIONS, CONTRADICTED, WARNED)
 
 
 class Account(NamedTuple):
@@ -36,6 +39,8 @@ class Account(NamedTuple):
     """What somebody else changes again and again."""
     reconciler: str = ""
     """Which installation says so."""
+    warnings: tuple[str, ...] = ()
+    """What in the spec will hurt."""
 
 
 class State(NamedTuple):
@@ -65,6 +70,7 @@ def status(account: Account, now: datetime) -> Manifest:
         *_conditions(_state(app, rollouts, account)),
         *_scaling_conditions(account, before),
         *_contradictions(account, before),
+        *_warned(account, before),
     )
     found: Manifest = {
         "observedGeneration": app.generation,
@@ -139,6 +145,21 @@ def _contradictions(account: Account, before: Conditions) -> Iterator[Condition]
         yield Condition(CONTRADICTED, "True", "SetBackAgain", "; ".join(account.contradictions))
     elif CONTRADICTED in before:
         yield Condition(CONTRADICTED, "False", "NobodyElse", "nobody else changes what is written here")
+
+
+def _warned(account: Account, before: Conditions) -> Iterator[Condition]:
+    """Yield what in the spec will hurt; once something did, also that nothing does any more."""
+    if account.warnings:
+        yield Condition(WARNED, "True", "WillHurt", _cut(account.warnings))
+    elif WARNED in before:
+        yield Condition(WARNED, "False", "NothingKnown", "nothing is known of the spec that will hurt")
+
+
+def _cut(messages: tuple[str, ...]) -> str:
+    """Return as many of the messages as there is room for, and how many more there are."""
+    count = sum(length <= LONGEST_WARNINGS for length in accumulate(map(len, messages)))
+    rest = [f"and {more} more, which celery-render prints"] if (more := len(messages) - count) else []
+    return "; ".join([*messages[:count], *rest])
 
 
 def _condition(app: App, condition: Condition, old: Manifest, now: datetime) -> Manifest:

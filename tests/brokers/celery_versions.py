@@ -30,10 +30,10 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def celery_bin(celery_version):
     """Return the folder of the programs celery and python of the version under test."""
-    return Path(sys.executable).parent if celery_version == OWN else _environment(celery_version) / "bin"
+    return Path(sys.executable).parent if celery_version == OWN else environment(celery_version) / "bin"
 
 
-def _environment(version):
+def environment(version):
     requirements = [f"celery[redis,sqs]=={version}.*", "flower>=2", *ALSO.get(version, ())]
     known = [requirements, sys.version, str(CACHE)]  # programs have the way to their Python written into them
     key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]

@@ -150,6 +150,53 @@ def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
     assert lines[2:] == ["nowhere.yaml: does not exist", ".: is a directory: name the YAML files in it"]
 
 
+NO_DRAIN = "  workers: [{name: worker, disruptionBudget: {maxUnavailable: 0}}]\n"
+BLOCK = """\
+spec:
+  image: "registry.example.com/shop:1"
+  app: shop
+"""
+
+
+def hurting(folder, file="app.yaml", extra=""):
+    path = folder / file
+    path.write_text(MINIMAL.replace("NAME", path.stem).partition("spec:")[0] + BLOCK + NO_DRAIN + extra)
+    return f"{file}:7: warning: spec.workers[0].disruptionBudget.maxUnavailable: lets no pod go"
+
+
+def test_a_warning_is_said_and_changes_nothing(tmp_path):
+    warning = hurting(tmp_path)
+    code, out, err = run("app.yaml", cwd=tmp_path)
+    assert (code, err.count("\n"), "kind: PodDisruptionBudget" in out) == (0, 1, True)
+    assert err.startswith(warning)
+    assert run("app.yaml", "-o", "out", cwd=tmp_path)[::2] == (0, err)
+    assert run("app.yaml", "-o", "out", "--check", cwd=tmp_path) == (0, "out: up to date\n", err)
+
+
+def test_strict_refuses_what_is_warned_of_and_writes_nothing(tmp_path):
+    hurting(tmp_path)
+    _, _, err = run("app.yaml", cwd=tmp_path)
+    assert run("app.yaml", "--strict", cwd=tmp_path) == (1, "", err)
+    assert run("app.yaml", "--strict", "-o", "out", cwd=tmp_path) == (1, "", err)
+    assert run("app.yaml", "--strict", "-o", "out", "--check", cwd=tmp_path) == (1, "", err)
+    assert not (tmp_path / "out").exists()
+    app(tmp_path, file="fine.yaml")
+    assert run("fine.yaml", "--strict", "-o", "out", cwd=tmp_path)[::2] == (0, "")
+
+
+def test_warnings_come_together_with_errors_in_the_order_of_lines(tmp_path):
+    warning = hurting(tmp_path, "a.yaml")
+    hurting(tmp_path, "b.yaml", "  flower: {ports: 1}\n")
+    hurting(tmp_path, "c.yaml", "  logLevel: LOUD\n")  # a value that cannot be read: nothing is said that follows
+    code, out, err = run("a.yaml", "b.yaml", "c.yaml", cwd=tmp_path)
+    assert (code, out) == (1, "")
+    assert [line.partition(": lets")[0] for line in err.splitlines()][:2] == [
+        warning.partition(": lets")[0],
+        warning.replace("a.yaml", "b.yaml").partition(": lets")[0],
+    ]
+    assert [line.partition(": spec")[0] for line in err.splitlines()][2:] == ["b.yaml:8", "c.yaml:8"]
+
+
 def test_the_problems_of_the_readme_are_what_is_printed(tmp_path):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     [text] = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
@@ -168,6 +215,7 @@ def test_the_problems_of_the_readme_are_what_is_printed(tmp_path):
         pytest.param(["--crd", "--schema"], id="two printouts at once"),
         pytest.param(["--function", "app.yaml"], id="a file for what reads standard input"),
         pytest.param(["--init", "shop", "-o", "out"], id="a folder for a printout"),
+        pytest.param(["--crd", "--strict"], id="strict where nothing is judged"),
         pytest.param(["--nonsense"], id="an unknown option"),
         pytest.param(["app.yaml", "-o", ""], id="a folder without a name"),
     ],

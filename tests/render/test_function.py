@@ -17,9 +17,9 @@ NOTE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "note"}, "
 def answer(crd):
     """Return a function from what a list holds to the list that comes back, and the problems."""
 
-    def answer(**fields):
+    def answer(*, strict=False, **fields):
         given = {"apiVersion": "config.kubernetes.io/v1", "kind": "ResourceList", **fields}
-        text, problems = function.answer(json.dumps(given).encode(), crd)
+        text, problems, _ = function.answer(json.dumps(given).encode(), crd, strict=strict)
         return yaml.safe_load(text), [str(problem) for problem in problems]
 
     return answer
@@ -82,6 +82,18 @@ def test_every_problem_is_told_twice_and_the_items_are_as_they_came(answer, app)
         },
         {"severity": "error", "resourceRef": reference, "field": {"path": "spec.image"}},
     ]
+
+
+def test_a_warning_is_told_twice_beside_the_children_unless_it_is_strict(answer, app, children):
+    workers = [{"name": "worker", "disruptionBudget": {"maxUnavailable": 0}}]
+    given, [warning] = answer(items=[app({}, workers=workers)])
+    assert warning.startswith("CeleryApp shop: warning: spec.workers[0].disruptionBudget.maxUnavailable: ")
+    assert given["items"] == list(children(workers=workers).values())
+    assert [(result["severity"], result["message"]) for result in given["results"]] == [
+        ("warning", warning.split(": ", 3)[3])
+    ]
+    refused, again = answer(items=[app({}, workers=workers)], strict=True)
+    assert (refused["items"], refused["results"], again) == ([app({}, workers=workers)], given["results"], [warning])
 
 
 def test_two_apps_with_one_child_are_refused(answer, app):

@@ -217,7 +217,7 @@ def test_an_app_that_python_cannot_read_stops_no_other(shop, reconciler):
     shop.take()
     deep = {levels: type(shop)(shop.cluster, f"deep-{levels}") for levels in (63, 900, 1500)}
     for levels, app in deep.items():
-        text = json.dumps(app.manifest(settings={"any": "VALUE"})).replace('"VALUE"', "[" * levels + "]" * levels)
+        text = json.dumps(app.manifest(settings={"shop_any": "VALUE"})).replace('"VALUE"', "[" * levels + "]" * levels)
         shop.cluster.kubectl("create", "--filename=-", stdin=text)
     results = {result.app.name: result for result in reconciler.run().apps}
     assert {name for name, result in results.items() if not result.problem} == {"shop"}

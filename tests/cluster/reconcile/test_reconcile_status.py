@@ -46,6 +46,42 @@ def test_kubectl_wait_understands_it(shop, reconciler):
     shop.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=5s", "celeryapp/shop")
 
 
+NO_DRAIN = [{"name": "worker", "disruptionBudget": {"minAvailable": 1}}]
+
+
+def warned(shop):
+    """Return status and message of the condition Warned, and the notes of its Events."""
+    found = [each for each in shop.live["status"]["conditions"] if each["type"] == "Warned"]
+    notes = [note for _, reason, note in events(shop) if reason == "Warned"]
+    return [(each["status"], each["message"]) for each in found], notes
+
+
+@pytest.mark.parametrize("mode", ["Apply", "Scale"])
+def test_what_will_hurt_is_a_condition_and_one_event(shop, reconciler, mode):
+    shop.take(reconcile=mode)
+    reconciler.run()
+    assert warned(shop) == ([], [])
+    shop.take(reconcile=mode, workers=NO_DRAIN)
+    reconciler.run()
+    [(status, message)], notes = warned(shop)
+    assert (status, notes) == ("True", [message])
+    assert message.startswith("spec.workers[0].disruptionBudget.minAvailable: lets no pod go while there is 1,")
+    reconciler.run()
+    reconciler.restart()
+    reconciler.run()
+    assert warned(shop) == ([("True", message)], [message])
+    shop.take(reconcile=mode)
+    reconciler.run()
+    assert warned(shop) == ([("False", "nothing is known of the spec that will hurt")], [message])
+
+
+def test_a_warning_changes_nothing_else(shop, reconciler):
+    shop.take(workers=NO_DRAIN)
+    reconciler.until_ready()
+    assert "PodDisruptionBudget shop-worker" in shop.names()
+    assert shop.conditions == {"Ready": "True", "Reconciling": "False", "Stalled": "False", "Warned": "True"}
+
+
 def test_pods_that_do_not_come_up_are_named_and_in_the_end_stalled(shop, reconciler):
     shop.take(**NOWHERE)
     reconciler.run()

@@ -11,6 +11,7 @@ from typing import Any
 import verdicts
 
 from render import schema
+from render.errors import Problem
 from render.model import Document
 from render.schema import Schema
 
@@ -25,7 +26,14 @@ LARGEST = 2**63 - 1
 def _by(change: Callable[[Json], Json]) -> Judge:
     """Return a judge whose schema is changed at every node."""
     changed = Schema(SCHEMA.crd | {"spec": SCHEMA.crd["spec"] | {"versions": [_version(change)]}})
-    return lambda document: verdicts.verdict(document, changed)
+
+    def judge(document: Document) -> verdicts.Verdict:
+        try:
+            return verdicts.verdict(document, changed)
+        except TypeError:  # a null where the real schema leaves none: that it stumbles shows the difference, too
+            return verdicts.Verdict((Problem(document.source, 0, (), "cannot be read"),), None, {})
+
+    return judge
 
 
 def _version(change: Callable[[Json], Json]) -> Json:

@@ -6,6 +6,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 INVALID = sorted((ROOT / "tests/invalid").glob("*.yaml"))
+ONLY_HERE = {"plain-passwords", "settings-names"}
+"""What docs/reliability.md says the server accepts."""
 EXAMPLES = sorted((ROOT / "examples").glob("*/app.yaml"))
 
 
@@ -15,8 +17,8 @@ def judged(cluster, app):
 
 @pytest.mark.usefixtures("celeryapp_crd")
 @pytest.mark.parametrize("app", INVALID, ids=lambda path: path.stem)
-def test_what_is_invalid_is_refused_by_the_server_too(cluster, app):
-    assert judged(cluster, app).returncode == 1
+def test_what_is_invalid_is_refused_by_the_server_too_but_for_what_it_cannot_see(cluster, app):
+    assert judged(cluster, app).returncode == (0 if app.stem in ONLY_HERE else 1)
 
 
 @pytest.mark.usefixtures("celeryapp_crd")

@@ -45,6 +45,9 @@ NOT_COUNTED = {
 DELIBERATE = {
     "is read as a number too large to be exact": "the server rounds it without a word",
     "does not survive kustomize: remove it": "what is rendered goes through kustomize",
+    "is no setting of Celery: ": "Celery would say nothing, and the CRD cannot see names that it does not hold",
+    "is no setting that Celery can read: ": "the worker would not start; likewise",
+    "holds a password in plain text: ": "what holds one, only its text tells: too dear for rules",
     "metadata.name: is required": "the server makes one up from generateName, and what is rendered could not be named",
 }
 """What celery-render refuses though the server accepts it, by its message, and why."""
@@ -128,7 +131,7 @@ def verdict(document: Document, schema: Schema) -> Verdict:
     try:
         return Verdict((), pipeline.app(document, schema), filled)
     except InvalidInput as invalid:
-        return Verdict(invalid.problems, None, filled)
+        return Verdict(tuple(problem for problem in invalid.problems if not problem.is_warning), None, filled)
 
 
 def difference(said: Answer, ours: Verdict) -> str:

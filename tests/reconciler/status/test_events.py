@@ -22,12 +22,12 @@ def deployment(live):
     return lambda **status: live(labels=LABELS, metadata={"generation": 1}, status=READY | status)
 
 
-def status_of(app, lives, verdict=None):
-    return report.status(Account(app, tuple(lives), verdict), NOW)
+def status_of(app, lives, verdict=None, warnings=()):
+    return report.status(Account(app, tuple(lives), verdict, warnings=warnings), NOW)
 
 
-def said(app, lives, verdict=None, results=()):
-    found = events.events(app, status_of(app, lives, verdict), results, NOW)
+def said(app, lives, verdict=None, results=(), warnings=()):
+    found = events.events(app, status_of(app, lives, verdict, warnings), results, NOW)
     return [(event["type"], event["reason"], event["note"]) for event in found]
 
 
@@ -45,6 +45,15 @@ def test_rolling_out_is_no_event(celery_app, deployment):
 def test_what_holds_an_app_back_is_a_warning_once(celery_app, deployment, why):
     assert said(celery_app(), [deployment()], why) == [("Warning", why.reason, "any")]
     assert said(celery_app(status=status_of(celery_app(), [], why)), [deployment()], why) == []
+
+
+def test_each_set_of_warnings_is_one_event(celery_app, deployment):
+    app, lives = celery_app(), [deployment(readyReplicas=1)]
+    assert said(app, lives, warnings=["a", "b"]) == [("Warning", "Warned", "a; b")]
+    app = celery_app(status=status_of(app, lives, warnings=["a", "b"]))
+    assert said(app, lives, warnings=["a", "b"]) == []
+    assert said(app, lives, warnings=["b"]) == [("Warning", "Warned", "b")]
+    assert said(app, lives) == []
 
 
 def test_what_was_written_is_one_event(celery_app, deployment):

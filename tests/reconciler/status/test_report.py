@@ -325,3 +325,30 @@ def test_who_reports_is_said_and_another_is_news(celery_app, deployment, before,
     status = status_of(celery_app(), [deployment()], None, NOW)
     assert status["reconciler"] == "reconcile/a"
     assert report.is_news(celery_app(status=status | before), status) is is_news
+
+
+# What will hurt
+
+
+def warned(app, now, *warnings):
+    status = report.status(Account(app, (), warnings=warnings), now)
+    found = [each for each in status["conditions"] if each["type"] == "Warned"]
+    return status, [(each["status"], each["reason"], each["message"]) for each in found]
+
+
+def test_what_will_hurt_is_said_and_once_something_did_also_that_nothing_does_any_more(celery_app):
+    assert warned(celery_app(), NOW)[1] == []
+    status, found = warned(celery_app(), NOW, "spec.a: hurts", "spec.b: hurts too")
+    assert found == [("True", "WillHurt", "spec.a: hurts; spec.b: hurts too")]
+    nothing = [("False", "NothingKnown", "nothing is known of the spec that will hurt")]
+    status, found = warned(celery_app(status=status), LATER)
+    assert found == nothing
+    assert warned(celery_app(status=status), LATER)[1] == nothing
+
+
+def test_of_many_warnings_as_many_are_said_as_there_is_room_for(celery_app):
+    [(_, _, message)] = warned(celery_app(), NOW, *(f"spec.workers[{number}]: hurts" for number in range(500)))[1]
+    assert len(message) < 5000
+    assert message.startswith("spec.workers[0]: hurts; spec.workers[1]: hurts; ")
+    said = message.count(": hurts")
+    assert message.endswith(f"; and {500 - said} more, which celery-render prints")
