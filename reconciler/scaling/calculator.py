@@ -143,7 +143,8 @@ def queue(policy: Policy, seen: Observation) -> Proposal | Failure:
         case Backlog(demand=demand):
             what, needed, by = "queue length", demand, policy.average_length
             if by is None:
-                what, needed, by = "queue wait", demand if seen.slots is None else seen.slots, policy.concurrency
+                what, needed = "queue wait", demand if seen.slots is None else seen.slots
+                by = max(policy.concurrency, seen.slots_in_one_pod)
             is_near = seen.current > 0 and policy.tolerance.holds(min(needed, MAX_INT64) / (by * seen.current))
             count = seen.current if is_near else _ceiling(min(needed, MAX_INT64) / by)
             return Proposal(count, what, {"queue": min(demand, MAX_INT64)})

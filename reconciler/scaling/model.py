@@ -316,6 +316,8 @@ class Observation:
     """None: nobody asks, as with an HPA."""
     slots: int | None = None
     """Tasks that would have to run at a time for none to wait longer than it may; None: that is not known."""
+    slots_in_one_pod: int = 0
+    """As its worker says, if any did: with `concurrency: auto` nobody else knows."""
     at: datetime | None = None
     """When, by the clock of the pods' own times; None: as it is decided."""
 

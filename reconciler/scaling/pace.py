@@ -98,6 +98,10 @@ class Pace:
         return self.busy_seconds / self.ended if self.ended > 0 and self.busy_seconds > 0 else None
 
     @property
+    def slots_in_one_pod(self) -> int:
+        return max((each.slots for each in self.told.values()), default=0)
+
+    @property
     def wait_seconds(self) -> float | None:
         """How long a message that comes now waits, if pods stay as they are; None if that is not known."""
         if self.last is None or not self.last.slots:

@@ -1,5 +1,7 @@
 """maxWaitSeconds as a metric: the slots that are needed, as pods."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.scaling import calculator
@@ -28,3 +30,11 @@ def test_pods_are_the_slots_divided_by_those_of_a_pod(pods, slots, wanted):
 
 def test_a_queue_that_cannot_be_read_asks_for_nothing():
     assert isinstance(calculator.queue(POLICY, Observation(3, 3, backlog=Unreadable("away"), slots=9)), Failure)
+
+
+def test_a_worker_says_how_many_slots_it_has_where_nobody_else_knows():
+    policy = Policy.of({"scaling": SCALING, "concurrency": "auto"})
+    alone = Observation(3, 3, backlog=Backlog(90, 10), slots=44)
+    assert calculator.queue(policy, alone) == Proposal(44, "queue wait", {"queue": 100})
+    told = replace(alone, slots_in_one_pod=8)
+    assert calculator.queue(policy, told) == Proposal(6, "queue wait", {"queue": 100})
