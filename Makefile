@@ -11,7 +11,7 @@ run    := .venv/.run
 test   := .venv/.test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast fuzz e2e e2e-all demo demo-real crd golden bench clean
+.PHONY: help run test lint fast fuzz e2e e2e-all dashboard demo demo-real crd golden bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ lint: $(test) ## ruff, mypy, import contracts
 	$(bin)/ruff format --check
 	$(bin)/mypy
 	$(bin)/lint-imports
+
+dashboard: $(test) ## draw docs/operations/dashboard.png anew from real pods and a real Prometheus, in about ten minutes; needs Linux and root
+	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
+	$(bin)/python bench/dashboard.py
 
 demo: $(test) ## an app's whole life on a real control plane, in about a minute
 	$(bin)/python demo/demo.py

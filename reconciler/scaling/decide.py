@@ -159,11 +159,10 @@ def _with_unread(case: Case, decision: Decision) -> Decision:
 def _with_busy_pods(case: Case, decision: Decision) -> Decision:
     """Keep as many pods as what runs needs, and what might run where nobody says."""
     current, active = case.seen.replicas, case.seen.active
-    if decision.replicas >= current:
+    if active is not None and (active.tasks or not active.silent.pods):
+        decision = replace(decision, metrics={**decision.metrics, "running": active.tasks})
+    if active is None or decision.replicas >= current:
         return decision
-    if active is None:
-        return decision
-    decision = replace(decision, metrics={**decision.metrics, "running": active.tasks})
     slots = -(-max(active.tasks, 0) // max(case.policy.concurrency, active.in_one_pod))
     needed = Stay(slots, TASKS_RUNNING, f"running tasks need {slots} pods")
     stay = max(needed, active.busy, key=lambda each: each.pods)

@@ -122,11 +122,15 @@ class Experience:
         took, missed = self.took.get(name), self.missed.get(name)
         return missed if took is None or (missed and missed.least > took.most) else took
 
+    def _at_most(self, name: str) -> float:
+        """Return how many seconds a task of a name takes; nobody knows while one runs for longer than any took."""
+        longest = self.longest(name)
+        return longest.most if longest and longest.most >= self.running.get(name, 0.0) else float("inf")
+
     @property
     def longest_of_all(self) -> float:
         """Return how many seconds a task may take of which not even the name is known."""
-        found = [self.longest(name) for name in {*self.took, *self.missed, *self.running}]
-        return max((each.most if each else float("inf") for each in found), default=float("inf"))
+        return max(map(self._at_most, {*self.took, *self.missed, *self.running}), default=float("inf"))
 
     def seconds_left(self, seen: Sighting, limit_seconds: float | None) -> float:
         """Return how long a task may still run: by its limit, and by the longest of its name; else nobody knows.
@@ -135,7 +139,7 @@ class Experience:
         """
         name, age = seen.task.name, seen.ran_seconds
         longest, running = self.longest(name), self.running[name]
-        known = [] if longest is None else [max(longest.most, running)]
+        known = [self._at_most(name)]
         ran = running if longest is None else max(longest.least, running)
         if limit_seconds is not None and ran <= limit_seconds + MARGIN_SECONDS:
             known.append(limit_seconds)

@@ -183,6 +183,12 @@ def test_the_message_says_what_the_running_tasks_need():
     assert decision.metrics == {"queue": 10, "running": 13}
 
 
+@pytest.mark.parametrize(("active", "running"), [(Active(13), 13), (NOTHING, 0), (silent(), None)])
+def test_it_is_told_what_runs_whether_pods_go_or_come_but_no_zero_where_nobody_says(active, running):
+    for replicas in (3, 5):
+        assert decided(POLICY, seen(replicas, 40, active)).metrics.get("running") == running
+
+
 def test_the_message_says_which_task_keeps_the_pods():
     decision = decided(POLICY, seen(5, 10, busy(4)))
     assert decision.message == "report runs since 11:00:00 UTC"

@@ -87,16 +87,17 @@ def test_a_pod_stays_whose_task_might_not_end(policy, its, experience, stays):
     assert found == ({"a": its} if stays else {}, NONE)
 
 
-YOUNG = {
-    "of which one has run for long": (known(report=16), 600, {"a", "b"}),
-    "of which none has run for longer than is known": (known(report=50), 40, NONE),
-    "of which nothing is known but that one runs": (known(), 40, {"a", "b"}),
+TWO = {
+    "of which one has run for long": (known(report=16), 600, 5, {"a", "b"}),
+    "of which both have, and began together": (known(report=16), 600, 599, {"a", "b"}),
+    "of which none has run for longer than is known": (known(report=50), 40, 5, NONE),
+    "of which nothing is known but that one runs": (known(), 40, 5, {"a", "b"}),
 }
 
 
-@pytest.mark.parametrize(("experience", "seconds", "busy"), YOUNG.values(), ids=YOUNG)
-def test_a_task_that_has_just_begun_may_take_as_long_as_one_of_its_name_that_still_runs(experience, seconds, busy):
-    tells = {"a": (task(seconds, id_="1"),), "b": (task(5, id_="2"),)}
+@pytest.mark.parametrize(("experience", "older", "younger", "busy"), TWO.values(), ids=TWO)
+def test_while_one_runs_for_longer_than_any_of_its_name_took_nobody_knows_how_long(experience, older, younger, busy):
+    tells = {"a": (task(older, id_="1"),), "b": (task(younger, id_="2"),)}
     assert kept(tells, [pod("a"), pod("b")], experience=experience)[0].keys() == busy
 
 
@@ -119,6 +120,12 @@ SLOTS = {
 def test_what_threads_have_taken_besides_has_to_end_too(policy, tasks, experience, busy):
     tells = {"a": tuple(task(1, id_=str(number)) for number in range(tasks))}
     assert kept(tells, policy=policy, experience=experience)[0].keys() == busy
+
+
+def test_of_what_they_have_taken_nobody_knows_while_one_of_its_name_runs_for_longer_than_any():
+    tells = {"a": (task(1, id_="1"), task(1, id_="2")), "b": (task(600, "other", "3"),)}
+    busy, _ = kept(tells, [pod("a"), pod("b")], THREADS, known(report=25, other=16))
+    assert busy.keys() == {"a", "b"}
 
 
 PODS = {
