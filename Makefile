@@ -9,9 +9,10 @@ N      ?= 50000
 bin    := .venv/bin
 run    := .venv/.run
 test   := .venv/.test
+docs   := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast fuzz e2e e2e-all dashboard demo demo-real crd golden bench clean
+.PHONY: help run test lint fast fuzz e2e e2e-all dashboard demo demo-real crd golden docs bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ golden: $(run) ## write examples/*/base anew; review the difference like code
 	$(bin)/python -c 'from render import emit, references; print(emit.stream([references.configuration(references.KINDS)]), end="")' \
 	  > kustomize/components/references/kustomizeconfig.yaml
 
+docs: $(docs) ## build the docs site into site/; a link that leads nowhere fails
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build
+
 bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py
 	$(bin)/python bench/bench_reconcile.py
@@ -73,7 +77,7 @@ bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_wait.py
 
 clean: ## remove what was made, but not the built control plane (.cache)
-	rm -rf .venv build dist $(OUT)
+	rm -rf .venv build dist site $(OUT)
 
 .venv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "celery-render needs Python 3.11 or newer: make PYTHON=python3.13 …")'
@@ -85,5 +89,9 @@ $(run): pyproject.toml hatch_build.py crds/celeryapps.yaml | .venv
 	@touch $@
 
 $(test): $(run)
-	$(bin)/pip install --quiet --editable '.[reconciler,sqs]' --group test --group lint
+	$(bin)/pip install --quiet --editable '.[reconciler,sqs]' --group test --group lint --group docs
+	@touch $@
+
+$(docs): pyproject.toml | .venv
+	$(bin)/pip install --quiet --group docs
 	@touch $@

@@ -186,7 +186,7 @@ def test_strict_refuses_what_is_warned_of_and_writes_nothing(tmp_path):
 
 def test_warnings_come_together_with_errors_in_the_order_of_lines(tmp_path):
     warning = hurting(tmp_path, "a.yaml")
-    hurting(tmp_path, "b.yaml", "  flower: {ports: 1}\n")
+    hurting(tmp_path, "b.yaml", "  flower: {prots: 1}\n")
     hurting(tmp_path, "c.yaml", "  logLevel: LOUD\n")  # a value that cannot be read: nothing is said that follows
     code, out, err = run("a.yaml", "b.yaml", "c.yaml", cwd=tmp_path)
     assert (code, out) == (1, "")
