@@ -61,10 +61,10 @@ def test_trouble_with_one_app_is_its_own_and_ends(apps, reconciler, proxy, fault
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_trouble_with_one_child_holds_back_that_child_and_deletions(shop, reconciler, proxy, fault):
-    shop.take(workers=[{"name": "worker"}, {"name": "old"}], flower={})
+    shop.take(workers=[{"name": "worker", "queues": ["worker"]}, {"name": "old", "queues": ["old"]}], flower={})
     reconciler.run()
     before = shop.children()
-    shop.take(workers=[{"name": "worker"}], flower={}, image="registry.example.com/shop:2")
+    shop.take(workers=[{"name": "worker", "queues": ["worker"]}], flower={}, image="registry.example.com/shop:2")
     with proxy.fault(fault, "PATCH .*/deployments/shop-worker.*dryRun"):
         reconciler.run()
     during = shop.children()
@@ -82,7 +82,7 @@ UNREADABLE = [FAULTS["unavailable"], FAULTS["half an answer"], FAULTS["an expire
 @pytest.mark.parametrize("fault", UNREADABLE)
 @pytest.mark.parametrize(("kind", "plural"), [("Deployment", "deployments"), ("ConfigMap", "configmaps")])
 def test_a_list_that_failed_is_not_an_empty_list(shop, reconciler, proxy, fault, kind, plural):
-    shop.take(workers=[{"name": "worker"}, {"name": "old"}], flower={})
+    shop.take(workers=[{"name": "worker", "queues": ["worker"]}, {"name": "old", "queues": ["old"]}], flower={})
     reconciler.until_ready()
     shop.take(workers=[{"name": "worker", "disruptionBudget": {"maxUnavailable": 1}}], flower={})
     before = shop.children()
@@ -193,7 +193,7 @@ def test_a_fault_of_our_own_is_one_apps_trouble(shop, other, reconciler, proxy):
 
 def test_two_reconcilers_at_once_do_not_fight(shop, reconciler, cluster, access):
     twin = type(reconciler)(cluster, access)
-    shop.take(flower={}, workers=[{"name": "worker"}, {"name": "old"}])
+    shop.take(flower={}, workers=[{"name": "worker", "queues": ["worker"]}, {"name": "old", "queues": ["old"]}])
     for image in ("registry.example.com/shop:1", "registry.example.com/shop:2"):
         shop.take(flower={}, image=image)
         threads = [threading.Thread(target=each.run) for each in (reconciler, twin)]

@@ -72,10 +72,10 @@ def test_a_foreign_object_holds_back_only_what_needs_it(shop, reconciler):
 
 
 def test_while_a_name_is_taken_nothing_is_deleted(shop, reconciler):
-    shop.take(workers=[{"name": "worker"}, {"name": "old"}])
+    shop.take(workers=[{"name": "worker", "queues": ["worker"]}, {"name": "old", "queues": ["old"]}])
     reconciler.run()
     taken(shop, "Deployment shop-mail", spec=NOT_OURS)
-    shop.take(workers=[{"name": "worker"}, {"name": "mail"}])
+    shop.take(workers=[{"name": "worker", "queues": ["worker"]}, {"name": "mail", "queues": ["mail"]}])
     assert reconciler.outcomes() == {"Deployment shop-mail": "skipped", "Deployment shop-old": "skipped"}
     shop.cluster.kubectl("delete", "deployment", "shop-mail")
     reconciler.ahead += reconciler.retry_in
@@ -104,9 +104,9 @@ def test_an_app_that_waits_for_its_next_try_makes_no_requests(shop, reconciler):
 
 def test_a_change_of_the_app_is_tried_at_once(shop, reconciler):
     taken(shop, "Deployment shop-worker", spec=NOT_OURS)
-    shop.take(workers=[{"name": "worker"}])
+    shop.take(workers=[{"name": "worker", "queues": ["worker"]}])
     reconciler.run()
-    shop.take(workers=[{"name": "mail"}])
+    shop.take(workers=[{"name": "mail", "queues": ["mail"]}])
     assert reconciler.outcomes()["Deployment shop-mail"] == "created"
 
 
@@ -116,7 +116,7 @@ def test_of_two_apps_that_want_the_same_name_the_first_has_it(shop, another, rec
     reconciler.run()
     before = shop.get("Deployment shop-eu-mail")
     other = another("shop-eu")
-    other.take(workers=[{"name": "mail"}, {"name": "worker"}])
+    other.take(workers=[{"name": "mail", "queues": ["mail"]}, {"name": "worker", "queues": ["worker"]}])
     reconciler.run()
     assert other.ready[1:] == (
         "NameConflict",
@@ -133,7 +133,7 @@ def test_of_two_apps_that_want_the_same_name_the_first_has_it(shop, another, rec
 def test_two_apps_that_want_the_same_name_at_once_do_not_fight(shop, another, reconciler):
     other = another("shop-eu")
     shop.take(workers=[{"name": "eu-mail"}])
-    other.take(workers=[{"name": "mail"}])
+    other.take(workers=[{"name": "mail", "queues": ["mail"]}])
     for _ in range(2):
         reconciler.run()
     [fortune] = {shop.ready[1], other.ready[1]} - {"NameConflict"}
@@ -175,11 +175,17 @@ def test_an_app_deleted_and_created_again_at_once_comes_up(shop, reconciler):
 
 
 def test_a_child_stuck_in_deletion_holds_back_itself_alone(shop, reconciler):
-    shop.take(workers=[{"name": "worker"}, {"name": "mail"}, {"name": "old"}])
+    shop.take(
+        workers=[
+            {"name": "worker", "queues": ["worker"]},
+            {"name": "mail", "queues": ["mail"]},
+            {"name": "old", "queues": ["old"]},
+        ]
+    )
     reconciler.until_ready()
     shop.patch("Deployment shop-worker", FINALIZER)
     shop.cluster.kubectl("delete", "deployment", "shop-worker", "--wait=false")
-    shop.take(workers=[{"name": "worker"}, {"name": "mail", "replicas": 2}])
+    shop.take(workers=[{"name": "worker", "queues": ["worker"]}, {"name": "mail", "queues": ["mail"], "replicas": 2}])
     assert reconciler.outcomes() == {
         "Deployment shop-worker": "skipped",
         "Deployment shop-mail": "configured",
