@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.scaling.demand import Demand
 from reconciler.scaling.model import Backlog
 from reconciler.scaling.pace import Counters, Line, Pace
 
@@ -13,9 +12,9 @@ NAP_SECONDS = 0.4
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["acknowledged early", "acknowledged late"])
-def test_the_wait_is_estimated_as_it_is(url, publish, worker, crew, until, shop, late):
+def test_the_wait_is_estimated_as_it_is(url, publish, worker, crew, until, shop, late, new_demand):
     worker(url, task_acks_late=late)
-    demand, crews, pace = Demand(None, timeout_seconds=10), {"mail": crew(url, "celery", pods=["mail-1"])}, Pace()
+    demand, crews, pace = new_demand(None, timeout_seconds=10), {"mail": crew(url, "celery", pods=["mail-1"])}, Pace()
 
     def look():
         found = demand.of(crews)["mail"]

@@ -81,7 +81,10 @@ def rendered_with_a_prefix(cluster, folder, rendered, **spec):
 
 
 def test_in_scale_mode_children_are_found_under_any_name(shop, reconciler, rendered, tmp_path):
-    groups = [{"name": "worker", "scaling": SCALED}, {"name": "mail", "queues": ["mail"], "replicas": 2}]
+    groups = [
+        {"name": "worker", "queues": ["worker"], "scaling": SCALED},
+        {"name": "mail", "queues": ["mail"], "replicas": 2},
+    ]
     rendered_with_a_prefix(shop.cluster, tmp_path, rendered, workers=groups, flower={})
     app = type(shop)(shop.cluster, "prod-shop")
     reconciler.cluster.wait_until(lambda: reconciler.serve().conditions["Ready"] == "True")
@@ -124,7 +127,7 @@ def test_what_kubectl_applied_is_taken_over_without_a_restart_of_pods(shop, reco
 
 def test_turning_scaling_on_keeps_the_replicas_there_are(settled, reconciler):
     """Left out of an apply after they were in one, the API server would reset them to 1."""
-    scaled = [{"name": "worker", "scaling": SCALED}, {"name": "mail", "queues": ["mail"]}]
+    scaled = [{"name": "worker", "queues": ["worker"], "scaling": SCALED}, {"name": "mail", "queues": ["mail"]}]
     before = pods(settled)
     settled.take(workers=scaled, flower={}, image="registry.example.com/shop:2")
     assert reconciler.outcomes()["Deployment shop-worker"] == "configured"
@@ -135,7 +138,10 @@ def test_turning_scaling_on_keeps_the_replicas_there_are(settled, reconciler):
 
 
 def test_the_replicas_of_a_scaled_group_are_left_to_whoever_scales_it(settled, reconciler):
-    settled.take(workers=[{"name": "worker", "scaling": SCALED}, {"name": "mail", "queues": ["mail"]}], flower={})
+    settled.take(
+        workers=[{"name": "worker", "queues": ["worker"], "scaling": SCALED}, {"name": "mail", "queues": ["mail"]}],
+        flower={},
+    )
     reconciler.run()
     settled.cluster.kubectl("scale", "deployment/shop-worker", "--replicas=5")
     assert reconciler.outcomes() == {}
@@ -149,7 +155,10 @@ def test_the_replicas_of_a_scaled_group_are_left_to_whoever_scales_it(settled, r
 
 
 def test_turning_scaling_off_gives_the_replicas_of_the_spec(settled, reconciler):
-    settled.take(workers=[{"name": "worker", "scaling": SCALED}, {"name": "mail", "queues": ["mail"]}], flower={})
+    settled.take(
+        workers=[{"name": "worker", "queues": ["worker"], "scaling": SCALED}, {"name": "mail", "queues": ["mail"]}],
+        flower={},
+    )
     reconciler.run()
     settled.cluster.kubectl("scale", "deployment/shop-worker", "--replicas=5")
     settled.take(workers=GROUPS, flower={})

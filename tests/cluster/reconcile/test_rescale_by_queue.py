@@ -368,6 +368,7 @@ def from_secret(shop, broker):
 
 def test_a_secret_is_forgotten_some_time_after_the_app_is_gone(shop, reconciler, broker, from_secret):
     demand = Demand(reconciler.client, timeout_seconds=5.0, kept_seconds=3.0)
+    reconciler.looks.end()
     reconciler.looks.ticks.demand = demand
     group = {"name": "worker", "queues": ["celery"], "scaling": {"maxReplicas": 9, "queue": {"averageLength": 2}}}
     type(shop)(shop.cluster, "other").take(broker={"url": broker.url}, workers=[group])
