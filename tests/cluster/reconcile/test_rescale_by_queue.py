@@ -127,7 +127,7 @@ def test_as_many_pods_as_the_messages_need(take, reconciler, publish):
 def asleep(shop, broker, reconciler):
     """Return the shop with a group at zero, and one that has a pod, after a tick."""
     scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}, "behavior": AT_ONCE}
-    zero = {"name": "worker", "scaling": {**scaling, "minReplicas": 0, "cooldownSeconds": 60}}
+    zero = {"name": "worker", "queues": ["celery"], "scaling": {**scaling, "minReplicas": 0, "cooldownSeconds": 60}}
     other = {"name": "other", "queues": ["other"], "scaling": scaling}
     shop.take(broker={"url": broker.url}, workers=[zero, other])
     shop.cluster.wait_until(lambda: reconciler.run() and len(pods(shop)) == 2)
