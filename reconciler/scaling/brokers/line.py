@@ -4,6 +4,7 @@ Whoever asks takes it away, and puts it back unless something went wrong. Who fi
 keeps its own, however long it hangs.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
@@ -27,6 +28,7 @@ class Line:
         """Return what the question finds out over a connection, or why nothing was."""
         if self._where.refusal:
             return Unreadable(f"{self._where}: {self._where.refusal}")
+        began = time.monotonic()
         try:
             connection = self._taken(seconds)
             try:
@@ -36,6 +38,8 @@ class Line:
                 raise
             self._put_back(connection)
         except Exception as error:  # noqa: BLE001 (what kombu and three clients raise is written nowhere, and must not spread)
+            if time.monotonic() - began >= seconds:  # each client has words of its own for that
+                return Unreadable(f"{self._where}: no answer within {seconds:g} s")
             return unreadable(self._where, error)
         return answer
 
