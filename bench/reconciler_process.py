@@ -23,7 +23,7 @@ import build
 import control_plane
 from cluster import Cluster
 
-BASE = Path(__file__).parents[1] / "kustomize/base"
+CRDS, BASE = (Path(__file__).parents[1] / folder for folder in ("crds", "kustomize/base"))
 COMMAND = [str(Path(sys.executable).with_name("celery-reconcile")), "run"]
 SYSTEM = "celery-render-system"
 NAMESPACE = "bench"
@@ -121,11 +121,12 @@ class Reconciler:
 
 @contextmanager
 def planted() -> Iterator[Cluster]:
-    """Yield a control plane with kustomize/base in it, but without its pods: they would only be played."""
+    """Yield a control plane with the CRD and kustomize/base in it, but without its pods: they would only be played."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         resolution = {"metric_resolution_seconds": METRIC_RESOLUTION_SECONDS}
         plane = stack.enter_context(control_plane.running(build.binary(), folder, **resolution))
+        plane.kubectl("apply", "--server-side", "-k", CRDS)
         plane.in_namespace(SYSTEM).kubectl("apply", "--server-side", "-k", BASE)
         plane.in_namespace(SYSTEM).kubectl("delete", "deployment", "celery-reconcile")
         plane.kubectl("wait", "--for=condition=Established", "crd/celeryapps.celeryproject.org")

@@ -35,10 +35,11 @@ class Failed(Exception):  # noqa: N818 (says what it is)
 
 
 INSTALL = Scene(
-    "Install: the CRD, the RBAC and the Deployment of kustomize/base",
+    "Install: the CRD, then the RBAC and the Deployment of kustomize/base",
     (
-        "kubectl apply --server-side -k kustomize/base",
+        "kubectl apply --server-side -k crds",
         "kubectl wait --timeout=2m --for=condition=Established crd/celeryapps.celeryproject.org",
+        "kubectl apply --server-side -k kustomize/base",
     ),
 )
 LOG_IN = Scene(

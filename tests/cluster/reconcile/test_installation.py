@@ -75,6 +75,20 @@ def test_every_object_is_accepted_without_a_warning(installed, folder, tmp_path)
     assert [answer.accepted().warnings for answer in answers] == [()] * len(answers)
 
 
+@pytest.mark.parametrize("folder", INSTALLATIONS, ids=lambda folder: folder.name)
+def test_whoever_removes_it_leaves_the_crd(plane, folder):
+    assert "CustomResourceDefinition" not in {manifest["kind"] for manifest in built(plane, folder)}
+
+
+def test_no_tool_prunes_the_crd(plane):
+    [crd] = built(plane, ROOT / "crds")
+    assert crd["metadata"]["annotations"] == {
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        "helm.sh/resource-policy": "keep",
+    }
+
+
 def test_the_pods_pass_the_level_restricted_and_become_ready(installed):
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "celery-reconcile"}}
     installed.wait_until(lambda: installed.is_rolled_out(deployment))
