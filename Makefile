@@ -2,7 +2,7 @@
 # The first `make test` on a machine builds a Kubernetes control plane from source, about 10 minutes; later runs reuse it.
 
 PYTHON ?= python3
-APP    ?= examples/shop/app.yaml
+APP    ?= examples/minimal/app.yaml
 OUT    ?= out
 N      ?= 50000
 
@@ -12,12 +12,12 @@ test   := .venv/.test
 docs   := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast fuzz e2e e2e-all dashboard demo demo-real crd golden docs bench clean
+.PHONY: help run test lint fast fuzz e2e e2e-all dashboard demo demo-real play play-real crd golden docs bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(run) ## render APP (default: examples/shop/app.yaml) into OUT (default: out)
+run: $(run) ## render APP (default: examples/minimal/app.yaml) into OUT (default: out)
 	$(bin)/celery-render $(APP) -o $(OUT)
 
 test: $(test) lint ## lint, then every test, those on a real Kubernetes API server too
@@ -54,6 +54,13 @@ demo: $(test) ## an app's whole life on a real control plane, in about a minute
 demo-real: $(test) ## the same with pods that run, on a real kubelet, in about two minutes; needs Linux and root
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
 	$(bin)/python demo/demo_real.py
+
+play: $(test) ## a control plane, the reconciler and an app that stay until Ctrl-C, to play with; pods are only played
+	$(bin)/python demo/demo.py --stay
+
+play-real: $(test) ## the same with pods that run, Redis, and a worker that works; needs Linux and root
+	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
+	$(bin)/python demo/demo_real.py --stay
 
 crd: $(test) ## write crds/celeryapps.yaml and docs/reference.md anew from the source and the API server's OpenAPI
 	openapi="$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3" && \

@@ -1,6 +1,7 @@
 """celery-reconcile at work, in about a minute: `make demo`. Every command is run as it is printed.
 
-The control plane is that of the tests: real, but for its nodes, which only play pods. Nothing is left when it ends.
+With `--stay` (`make play`) the app is only created, and all of it stays, to play with, until Ctrl-C. The control plane
+is that of the tests: real, but for its nodes, which only play pods. Nothing is left when it ends.
 """
 
 import os
@@ -10,14 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-sys.path.append(str(Path(__file__).parents[1] / "tests/cluster"))
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("tests/cluster", "tests/brokers")]
 
 import build
 import control_plane
+import servers
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 120
@@ -35,11 +37,11 @@ class Failed(Exception):  # noqa: N818 (says what it is)
 
 
 INSTALL = Scene(
-    "Install: the CRD, then the RBAC and the Deployment of kustomize/base",
+    "Install: the CRD, then celery-reconcile, which may read one Secret, that of the broker",
     (
         "kubectl apply --server-side -k crds",
+        "kubectl apply --server-side -k kustomize/overlays/queue-scaling",
         "kubectl wait --timeout=2m --for=condition=Established crd/celeryapps.celeryproject.org",
-        "kubectl apply --server-side -k kustomize/base",
     ),
 )
 LOG_IN = Scene(
@@ -51,14 +53,27 @@ LOG_IN = Scene(
     ),
 )
 IMAGES = "custom-columns=NAME:metadata.name,IMAGE:spec.template.spec.containers[0].image"
-STORY = (
+CREATE = (
     Scene(
         "Create: one YAML file makes workers, beat and Flower",
         (
+            "kubectl create secret generic shop-broker --from-literal=url=$BROKER_URL",
             "kubectl apply -f examples/shop/app.yaml",
             "kubectl wait --timeout=2m --for=condition=Ready celeryapp/shop",
             "kubectl get celeryapp shop",
             "kubectl get cm,svc,deploy,pdb,netpol,ingress -l celeryproject.org/app=shop -o name",
+            "celery-reconcile status",
+        ),
+    ),
+)
+FILL = "redis.Redis.from_url(os.environ['BROKER_URL']).rpush('orders', *range(40))"
+STORY = (
+    Scene(
+        "Scale: 40 messages in a queue, and 8 for each worker are asked for",
+        (
+            f'python -c "import os, redis; {FILL}"',
+            "kubectl wait --timeout=2m --for=jsonpath='{.spec.replicas}'=5 deploy/shop-worker",
+            "kubectl wait --timeout=2m --for=condition=Ready celeryapp/shop",
             "celery-reconcile status",
         ),
     ),
@@ -100,12 +115,14 @@ STORY = (
 )
 
 
-def main(play: Callable[[Path], None]) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    start = time.monotonic()
+def main(play: Callable[..., None]) -> int:
+    """Play in a folder of its own, to the end or, with `--stay`, until Ctrl-C; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    start, stays = time.monotonic(), sys.argv[1:] == ["--stay"]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            play(Path(folder))
+            play(Path(folder), stays=stays)
     except KeyboardInterrupt:
         say("\nEnded early; nothing is left.")
         return 130
@@ -116,17 +133,31 @@ def main(play: Callable[[Path], None]) -> int:
     return 0
 
 
-def play(folder: Path) -> None:
+def play(folder: Path, *, stays: bool) -> None:
     binary = build.binary()
     say("Starting etcd, the API server, the controllers, the scheduler and three nodes that play pods …")
-    with control_plane.running(binary, folder) as plane:
-        environment = terminal(binary, folder, plane.kubeconfig)
+    with control_plane.running(binary, folder) as plane, redis(folder) as url:
+        environment = terminal(binary, folder, plane.kubeconfig) | {"BROKER_URL": url}
         for scene in (INSTALL, LOG_IN):
             act(scene, environment)
         with reconciling(environment, folder / "reconciler.log") as log:
-            for scene in STORY:
+            for scene in CREATE if stays else (*CREATE, *STORY):
                 act(scene, environment)
                 tell(log)
+            if stays:
+                stay(environment, f"tail -f {log.name}")
+
+
+def stay(environment: dict[str, str], *tries: str) -> None:
+    """Say how to get in from another terminal and what to try there, and return at Ctrl-C."""
+    say("\n── It stays until you press Ctrl-C here. In another terminal:")
+    folders = environment["PATH"].removesuffix(os.environ["PATH"])
+    say(f"  export KUBECONFIG={environment['KUBECONFIG']} PATH={folders}$PATH")
+    for command in ("kubectl get celeryapps,pods", "celery-reconcile status", "kubectl edit celeryapp shop", *tries):
+        say(f"  {command}")
+    with suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
 
 
 def act(scene: Scene, environment: dict[str, str]) -> None:
@@ -154,6 +185,19 @@ def act(scene: Scene, environment: dict[str, str]) -> None:
 
 
 @contextmanager
+def redis(folder: Path, *flags: str, address: str = "127.0.0.1") -> Iterator[str]:
+    """Run a Redis, and yield its URL. Raises Failed."""
+    if not (program := servers.redis_server()):
+        raise Failed("redis-server is not installed (apt install redis-server)")
+    broker = servers.Redis(program, folder, *flags, address=address)
+    broker.start()
+    try:
+        yield broker.url
+    finally:
+        broker.stop()
+
+
+@contextmanager
 def reconciling(environment: dict[str, str], path: Path) -> Iterator[TextIO]:
     """Run celery-reconcile, and yield its log to be read on."""
     command = ["celery-reconcile", "run", "--context", "robot"]
@@ -161,7 +205,7 @@ def reconciling(environment: dict[str, str], path: Path) -> Iterator[TextIO]:
     with (
         path.open("w", encoding="utf-8") as output,
         path.open(encoding="utf-8") as log,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stderr=output) as process,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stderr=output, start_new_session=True) as process,
     ):
         try:
             yield log

@@ -1,30 +1,31 @@
 """The same with pods that run, in about two minutes: `sudo make demo-real`. Every command is run as it is printed.
 
-The node is that of tests/node, with a real kubelet and containerd. The broker is a Redis on this machine.
+With `--stay` (`make play-real`) it stays, as the other does. The node
+is that of tests/node, with a real kubelet and containerd. The broker is a Redis on this machine.
 """
 
 import sys
 from pathlib import Path
 
-from demo import IMAGES, ROOT, Scene, act, main, say, terminal  # finds the control plane, too
+from demo import IMAGES, ROOT, Scene, act, main, redis, say, stay, terminal  # finds the control plane, too
 
-sys.path += [str(ROOT / "tests/brokers"), str(ROOT / "tests/node")]
+sys.path.append(str(ROOT / "tests/node"))
 
 import build
 import images
 import node as nodes
-import servers
 from celery_versions import VERSIONS
 
 TAGS = ("registry.example.com/shop:1.4.2", "registry.example.com/shop:1.5.0")
 WORKERS = "-l celeryproject.org/component=worker"
 IN_A_WORKER = "kubectl exec deployment/shop-worker -- python3 -c"
 IN_FLOWER = "kubectl exec deployment/shop-flower -- python3 -c"
+SEND_NAPS = "from shop.celery import nap; [nap.delay(5) for _ in range(50)]"
 ASK_FLOWER = (
     "import json, tornado.httpclient as http; print(*json.loads(http.HTTPClient().fetch("
     "'http://localhost:5555/api/workers?refresh=1', auth_username='admin', auth_password='secret').body))"
 )
-STORY = (
+CREATE = (
     Scene(
         "Install: kustomize/overlays/queue-scaling, in a hurry",
         (
@@ -43,6 +44,8 @@ STORY = (
             "kubectl get pods",
         ),
     ),
+)
+STORY = (
     Scene(
         "Work: beat sends a task every second, the worker runs it, Flower knows the worker",
         (
@@ -54,7 +57,7 @@ STORY = (
     Scene(
         "The queue fills: more workers come",
         (
-            f'{IN_A_WORKER} "from shop.celery import nap; [nap.delay(5) for _ in range(50)]"',
+            f'{IN_A_WORKER} "{SEND_NAPS}"',
             "kubectl wait --timeout=2m --for=jsonpath='{.spec.replicas}'=5 deployment/shop-worker",
             "kubectl rollout status deployment/shop-worker",
             "celery-reconcile status",
@@ -87,21 +90,19 @@ STORY = (
 )
 
 
-def play(folder: Path) -> None:
+def play(folder: Path, *, stays: bool) -> None:
     binary = build.binary()
     say("Starting a control plane and a node with kubelet, kube-proxy and containerd …")
     with nodes.running(binary, folder) as node:
         newest = images.celery(VERSIONS[-1])
         for image in (images.project(), *(newest._replace(name=name) for name in TAGS)):
             node.load(image)
-        broker = servers.Redis(servers.redis_server(), folder, "--protected-mode", "no", address=node.place.host)
-        broker.start()
-        try:
-            environment = terminal(binary, folder, node.cluster.kubeconfig) | {"BROKER_URL": broker.url}
-            for scene in STORY:
+        with redis(folder, "--protected-mode", "no", address=node.place.host) as url:
+            environment = terminal(binary, folder, node.cluster.kubeconfig) | {"BROKER_URL": url}
+            for scene in CREATE if stays else (*CREATE, *STORY):
                 act(scene, environment)
-        finally:
-            broker.stop()
+            if stays:
+                stay(environment, f'{IN_A_WORKER} "{SEND_NAPS}"', "kubectl get pods --watch")
 
 
 if __name__ == "__main__":
