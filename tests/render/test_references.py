@@ -11,7 +11,7 @@ NAMES = re.compile(
     r"|/ingress/className$"
 )
 IMAGES = re.compile(r"/(image|image/reference)$")
-NOT_TOLD = re.compile(r"/volumes/(azureFile|cinder|ephemeral|flexVolume|iscsi)/")
+NOT_TOLD = re.compile(r"/volumes/(azureFile|cinder|ephemeral|flexVolume)/")
 """Kustomize does not follow them in a Deployment either."""
 
 
