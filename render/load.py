@@ -24,7 +24,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from render import scalar
+from render import scalar, wording
 from render.errors import InvalidInput, Path, Problem
 from render.model import Document
 from render.scalar import Scalar
@@ -55,6 +55,13 @@ REFUSED = (
 )
 NO_TAB = "a tab cannot stand here: use spaces"
 TAB = re.compile(" *\t")
+TEMPLATE = re.compile(r"[^#\"'\n]*\{\{")
+QUOTES = ("'", '"')
+NOT_CLOSED = "the quote that opens here is not closed"
+CLOSED_LATE = "the quote that opens here closes in line {}, before other text: close it where its own text ends"
+CLOSED_EARLY = (
+    "other text follows the quote that opens here: write \\\" within \"…\", '' within '…', for one that is text"
+)
 IN_PLAIN_WORDS = {
     "<document start>": "the document ended above: check the indentation, or begin another with ---",
     "found '<block mapping start>'": "is indented as nothing above: align it with the fields that it stands beside",
@@ -63,6 +70,8 @@ IN_PLAIN_WORDS = {
     # ruamel.yaml refuses what is YAML: https://yaml.org/spec/1.2.2/#8111-block-indentation-indicator
     "more indented follow up line": "a block cannot begin with a line of spaces: remove them above",
     "expected chomping or indentation": "after | or > comes a new line, or a space and a comment",
+    "expected ',' or ']'": "a comma is missing, or the ] of the list that begins in line {line}",
+    "expected ',' or '}'": "a comma is missing, or the }} of the object that begins in line {line}",
     "undefined tag handle": "a tag cannot stand here: quote the value if it is text",
     "ing a tag": "a tag cannot stand here: quote the value if it is text",
     "ing an tag": "a tag cannot stand here: quote the value if it is text",
@@ -167,24 +176,42 @@ class Reading:
         """Yield the parser's events. Raises InvalidInput where they end because the text is not YAML."""
         yaml = YAML(typ="safe", pure=True)
         yaml.version = (1, 1)
+        last = None
         try:
-            yield from yaml.parse(self.chunk)
+            for last in yaml.parse(self.chunk):
+                yield last
         except MarkedYAMLError as error:
-            raise InvalidInput((self.syntax(error),)) from error
+            raise InvalidInput((self.syntax(error, last),)) from error
         except (ValueError, OverflowError) as error:  # from chr(), in ruamel's reading of "\U00110000"
             line = self.above + yaml.reader.line + 1
             raise InvalidInput((Problem(self.source, line, (), "no character has this number"),)) from error
 
-    def syntax(self, error: MarkedYAMLError) -> Problem:
+    def syntax(self, error: MarkedYAMLError, last: Event | None) -> Problem:
+        """Return the parser's error in plain words, where its cause is."""
         mark = error.problem_mark or error.context_mark
-        message = str(error.problem or error.context)
+        message, begun = str(error.problem or error.context), error.context_mark or mark
         if error.problem and error.context and error.context_mark:
-            message += f" {error.context} from line {self.above + error.context_mark.line + 1}"
-        message = next((plain for words, plain in IN_PLAIN_WORDS.items() if words in message), message)
+            message += f" {error.context} from line {self.above + begun.line + 1}"
+        if plain := next((plain for words, plain in IN_PLAIN_WORDS.items() if words in message), ""):
+            message = plain.format(line=self.above + begun.line + 1)
         before, after = self.chunk[: mark.index].rstrip(" "), self.chunk[mark.index :]
-        if before.endswith("\t") or after.startswith("\t"):
+        if error.context == "while scanning a simple key" and self.is_template(begun):
+            mark, message = begun, wording.TEMPLATE
+        elif self.is_template(mark):
+            message = wording.TEMPLATE
+        elif error.problem == "found unexpected end of stream":
+            mark, message = begun, NOT_CLOSED
+        elif isinstance(last, ScalarEvent) and last.style in QUOTES and last.end_mark.index == len(before):
+            is_long, until = last.end_mark.line > last.start_mark.line, self.above + last.end_mark.line + 1
+            mark, message = last.start_mark, CLOSED_LATE.format(until) if is_long else CLOSED_EARLY
+        elif before.endswith("\t") or after.startswith("\t"):
             message = NO_TAB
         return Problem(self.source, self.above + mark.line + 1, (), f"column {mark.column + 1}: {message}")
+
+    def is_template(self, mark: Any) -> bool:
+        """Say whether the line at the mark has the braces of a template, but in quotes or a comment."""
+        start = self.chunk.rfind("\n", 0, mark.index) + 1
+        return TEMPLATE.match(self.chunk, start) is not None
 
     def line(self, event: Event) -> int:
         return self.above + int(event.start_mark.line) + 1
@@ -232,7 +259,8 @@ class Reading:
     def key(self, event: Event, path: Path) -> str:
         """Return the key; its source where that is not read as text."""
         if not isinstance(event, ScalarEvent):
-            raise self.stop(event, path, "has a key that is not text")
+            is_template = self.chunk.startswith("{{", event.start_mark.index - 1)
+            raise self.stop(event, path, wording.TEMPLATE if is_template else "has a key that is not text")
         self.bare(event, path)
         if event.value == "<<":  # kustomize drops it in quotes too
             self.problem(event, path, "<< is a merge key: write the fields out")

@@ -153,12 +153,14 @@ def _list_type(_: Any, kind: str, value: Any, node: Node) -> Errors:
 
 def _enum(_: Any, values: Sequence[Any], value: Any, __: Node) -> Errors:
     if isinstance(value, str) and value not in values:
-        yield ValidationError(f"must be one of {', '.join(map(str, values))}, is {wording.short(value)}")
+        better = next((f": write {each}" for each in values if str(each).lower() == value.lower()), "")
+        yield ValidationError(f"must be one of {', '.join(map(str, values))}, is {wording.short(value)}{better}")
 
 
-def _pattern(_: Any, pattern: str, value: Any, __: Node) -> Errors:
+def _pattern(_: Any, pattern: str, value: Any, node: Node) -> Errors:
     if isinstance(value, str) and not _matches(pattern, value):
-        yield ValidationError(f"{wording.wanted(pattern)}, is {wording.short(value)}")
+        better = wording.mended(pattern, value, is_number="x-kubernetes-int-or-string" in node)
+        yield ValidationError(f"{wording.wanted(pattern)}, is {wording.short(value)}{better}")
 
 
 def _format(_: Any, name: str, value: Any, __: Node) -> Errors:

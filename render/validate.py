@@ -1,11 +1,13 @@
 """Every problem of a CeleryApp, as the API server would find them, each with what to write instead. Pure."""
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
-from render import rules, structure, wording
+from render import habits, rules, structure, wording
 from render.errors import Path, Problem, dotted
 from render.model import Document
 from render.schema import Schema
@@ -30,7 +32,10 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
     for fault in faults:
         path: Path = tuple(fault.absolute_path)
         messages.setdefault(path, _message(fault, path, document))
-    broken = rules.broken(_for_rules(data), schema.structural, blocked, faulty)
+    broken = [
+        (path, _argument(path, data) or message)
+        for path, message in rules.broken(_for_rules(data), schema.structural, blocked, faulty)
+    ]
     found = (*messages.items(), *(each for each in broken if each[0] not in messages), *_hollow(document, schema))
     return sorted(
         (Problem(document.source, document.line(path), path, message) for path, message in found),
@@ -74,12 +79,25 @@ def _counts(fault: ValidationError) -> bool:
 
 
 def _message(error: ValidationError, path: Path, document: Document) -> str:
+    if isinstance(error.instance, str) and "{{" in error.instance:
+        return wording.TEMPLATE
     text = document.plain.get(path)
     if text and error.validator == "type" and error.validator_value == "string":
-        return f'must be a string, {text} is read as {wording.described(error.instance)}: write "{text}" in quotes'
+        pattern = error.schema.get("pattern", "") if isinstance(error.schema, dict) else ""
+        better = wording.mended(pattern, text) or f': write "{text}" in quotes'
+        return f"must be a string, {text} is read as {wording.described(error.instance)}{better}"
     if error.validator == "required" and path in document.lines:
         return "is required, is empty"
-    return error.message
+    if error.validator == structure.UNKNOWN and (habit := habits.unknown(path)):
+        return f"unknown field: {habit}"
+    if error.validator == "type" and (habit := habits.shape(path)) and ": write [" not in error.message:
+        return f"{error.message}: {habit}"
+    return str(error.message)
+
+
+def _argument(path: Path, data: dict[str, Any]) -> str:
+    """Return what to write in place of the argument that breaks a rule, if it is one, and that is known."""
+    return habits.argument(reduce(getitem, path, data)) if path[-2:-1] == ("args",) else ""  # type: ignore[arg-type]
 
 
 def _above(faults: Iterable[ValidationError]) -> set[Path]:

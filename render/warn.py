@@ -3,11 +3,25 @@
 from collections.abc import Callable, Iterable
 
 from render.errors import Problem, dotted
-from render.hazards import disruption, pools, queues, resources, scaling, secrets, settings, shutdown, storage, versions
+from render.hazards import (
+    arguments,
+    disruption,
+    pools,
+    queues,
+    resources,
+    scaling,
+    secrets,
+    settings,
+    shutdown,
+    storage,
+    variables,
+    versions,
+)
 from render.hazards.hazard import Hazard
 from render.model import CeleryApp, Document
 
 RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
+    *arguments.RULES,
     *disruption.RULES,
     *pools.RULES,
     *queues.RULES,
@@ -17,6 +31,7 @@ RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *settings.RULES,
     *shutdown.RULES,
     *storage.RULES,
+    *variables.RULES,
     *versions.RULES,
 )
 

@@ -4,7 +4,10 @@ import json
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any
+
+from render import quantity
 
 TYPES = {
     "object": "an object (key: value)",
@@ -16,7 +19,7 @@ TYPES = {
 }
 PATTERNS = {
     "^[!-~]+$": "must be ASCII without spaces",
-    "^[1-9][0-9]*(Ki|Mi|Gi|k|M|G)$": "must be a whole number with a unit such as 200Mi",
+    (CHILD := "^[1-9][0-9]*(Ki|Mi|Gi|k|M|G)$"): "must be a whole number with a unit such as 200Mi",
     "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$": "must be letters, digits and - _ . in between",
     "^auto$": "must be an integer or auto",
     "^[0-9]{1,4}%$": "must be an integer or a percentage such as 25%",
@@ -52,11 +55,14 @@ PATTERNS = {
         "must be a host name such as flower.example.com"
     ),
 }
+TEMPLATE = "{{ … }} is a template, as of Helm or Jinja: render it first, or write the value"
 QUANTITY = "[KMGTPE]i"
 ABOVE_ZERO = "[1-9]"
 NEGATIVE_ZERO = "-(0"
 ASCII_BEFORE_DASH = "[\\x00-\\x7f]-"
 LABEL = "[-A-Za-z0-9_.]{0,61}"
+BYTES = re.compile(r"([1-9][0-9]*(?:\.[0-9]+)?) ?([KMGT])i?B?", re.IGNORECASE)
+KIBIBYTE_MILLI = 1024 * 1000
 ONE_LINE = 80
 
 
@@ -96,27 +102,48 @@ def instead(name: str, value: Any) -> str:
     if name == "string" and isinstance(value, int | float):
         return f': write "{json.dumps(value)}" in quotes'
     if name == "array" and isinstance(value, str):
-        return f": write [{value}]" if re.fullmatch(r"[\w./-]+", value) else ": write it as a list"
+        words = re.split("[, ]+", value.strip())
+        plain = all(re.fullmatch(r"[\w./=-]+", word) for word in words)
+        return f": write [{', '.join(words)}]" if plain else ": write it as a list"
     if name == "integer" and isinstance(value, str) and re.fullmatch("-?[0-9]+", value):
         return f": write {value} without quotes"
     return ""
 
 
+def mended(pattern: str, value: str, *, is_number: bool = False) -> str:
+    """Return what to write in place of a text that does not match, when that is plain."""
+    if pattern == CHILD and re.fullmatch("[1-9][0-9]*", value):
+        return f": write {value}Ki if it is Celery's number, which is in KiB"
+    if pattern == CHILD and re.fullmatch(r"[0-9]+\.[0-9]+[KMG]i", value):
+        kibibytes = quantity.milli(value) // KIBIBYTE_MILLI
+        return f": write {kibibytes}Ki" if kibibytes % 1024 else f": write {kibibytes // 1024}Mi"
+    if is_quantity(pattern):
+        found = BYTES.fullmatch(value)
+        return f": write {found[1]}{found[2].upper()}i" if found else ""
+    return instead("integer", value) if is_number and value.isdecimal() else ""
+
+
 def nearest(key: str, fields: dict[str, Any]) -> str:
     """Return the field that was probably meant: one of a similar name here, or of this name one level down."""
-    if similar := get_close_matches(key, fields, n=1, cutoff=0.7):
-        return f'; did you mean "{similar[0]}"?'
-    if found := next(_below(key, fields), None):
+    names = {_plain(name): name for name in fields}
+    wanted = _plain(key)
+    if similar := get_close_matches(wanted, names, n=1, cutoff=0.7):
+        return f'; did you mean "{names[similar[0]]}"?'
+    longer = (name for plain, name in names.items() if len(wanted) > 2 and plain.startswith(wanted))  # noqa: PLR2004
+    if found := next(chain(_below(wanted, fields), longer), None):
         return f'; did you mean "{found}"?'
-    names = ", ".join(fields)
-    return f"; the fields here are {names}" if fields and len(names) <= ONE_LINE else ""
+    listed = ", ".join(fields)
+    return f"; the fields here are {listed}" if fields and len(listed) <= ONE_LINE else ""
+
+
+def _plain(name: str) -> str:
+    """Return the name without what people write it with: `url_prefix`, `URLPrefix`."""
+    return re.sub("[-_]", "", name).lower()
 
 
 def _below(key: str, fields: dict[str, Any]) -> Iterator[str]:
     for name, node in fields.items():
         if name == "initContainers":  # who writes a container's field means Celery's
             continue
-        if key in node.get("properties", ()):
-            yield f"{name}.{key}"
-        if key in node.get("items", {}).get("properties", ()):
-            yield f"{name}[].{key}"
+        for step, inner in (("", node), ("[]", node.get("items", {}))):
+            yield from (f"{name}{step}.{field}" for field in inner.get("properties", ()) if _plain(field) == key)

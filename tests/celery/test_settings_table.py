@@ -1,8 +1,11 @@
 """render/hazards/celery_settings.py says of each Celery which settings it reads; settings_table.py writes it."""
 
 import settings_table
+from celery.bin.celery import celery
 
+from render.hazards import variables
 from render.hazards.celery_settings import SINCE
+from render.hazards.settings import ALL
 
 
 def test_the_table_is_what_celery_reads(celery_bin, celery_version):
@@ -16,3 +19,9 @@ def test_the_table_is_written_as_its_script_writes_it():
         known = known | names
         by_version[version] = known
     assert settings_table.TABLE.read_text(encoding="utf-8") == settings_table.text(by_version)
+
+
+def test_what_an_option_takes_from_a_variable_is_not_called_unread():
+    options = {f"{name}_{option.name}" for name in ("worker", "beat") for option in celery.commands[name].params}
+    taken = options & ALL - variables.FIELDS.keys()
+    assert taken == variables.READ - {"broker_url", "broker_read_url", "broker_write_url", "result_backend"}

@@ -324,7 +324,7 @@ def test_documents_are_found_in_their_order(text):
             "a: *b\nc: 'd\n",
             [
                 "app.yaml:1: a: *b is an alias: write the value out",
-                "app.yaml:3: column 1: found unexpected end of stream while scanning a quoted scalar from line 2",
+                "app.yaml:2: column 4: the quote that opens here is not closed",
             ],
             id="a syntax error after another problem",
         ),

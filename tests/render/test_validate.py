@@ -149,7 +149,11 @@ def test_metadata(metadata, expected):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        pytest.param("env: {A: b}", "spec.env: must be a list, is an object", id="an object for a list"),
+        pytest.param(
+            "env: {A: b}",
+            "spec.env: must be a list, is an object: write env: [{name: NAME, value: VALUE}, …]",
+            id="an object for a list",
+        ),
         pytest.param(
             "resources: []", "spec.resources: must be an object (key: value), is a list", id="a list for an object"
         ),
@@ -210,7 +214,7 @@ def test_metadata(metadata, expected):
         ),
         pytest.param(
             "resources: {limits: {memory: 1GB}}",
-            'spec.resources.limits.memory: must be a quantity such as 500m, 1.5 or 256Mi, is "1GB"',
+            'spec.resources.limits.memory: must be a quantity such as 500m, 1.5 or 256Mi, is "1GB": write 1Gi',
             id="no quantity",
         ),
         pytest.param(
@@ -231,7 +235,7 @@ def test_metadata(metadata, expected):
         pytest.param("flower: {port: 99999}", "spec.flower.port: must be at most 65535, is 99999", id="too much"),
         pytest.param(
             "logLevel: debug",
-            'spec.logLevel: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, FATAL, is "debug"',
+            'spec.logLevel: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, FATAL, is "debug": write DEBUG',
             id="none of the values",
         ),
         pytest.param("volumes: [{}]", "spec.volumes[0].name: is required", id="a field that is required"),

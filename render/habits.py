@@ -1,0 +1,253 @@
+"""What people bring from charts, manifests and other tools, and how it is done here: words for a refusal. Pure.
+
+What is refused, the schema says. docs/from-a-chart.md has the same for readers.
+
+A place is written as in a message, without numbers: `spec.workers[].service`. One that begins with `*` is every place
+that ends so.
+"""
+
+import re
+
+from render.errors import Path, dotted
+
+ENV = "write env: [{name: NAME, value: VALUE}, …]"
+SIDECAR = "a sidecar is an init container that does not end: write initContainers: [{…, restartPolicy: Always}]"
+PROBE = "the probes are made for you; write probe: {exec: {command: […]}} in a group or beat for one of your own"
+SCALING = "write scaling: {minReplicas: 1, maxReplicas: 5, cpu: {averageUtilization: 80}} in a group of spec.workers"
+BUDGET = "write disruptionBudget: {maxUnavailable: 1} in a group of spec.workers"
+OVERLAY = "no field sets it; an overlay of kustomize can patch it into a base"
+ROLLOUT = "a group of spec.workers has rollout: {maxSurge: 1, maxUnavailable: 0}; beat is stopped first"
+SWITCH = "a block that stands there is on, and off where it is left out: remove it"
+ENV_FROM = "write envFrom: [{secretRef: {name: NAME}}], or configMapRef"
+CLAIM = "a Deployment takes a claim that is there: write volumes: [{name: …, persistentVolumeClaim: {claimName: …}}]"
+BROKER = "write broker: {urlFrom: {secretKeyRef: {name: NAME, key: KEY}}}; no broker comes along"
+URL_FROM = "write secretKeyRef; a URL without a password may stand in url in place of urlFrom"
+RESULTS = "write resultBackend: {urlFrom: {secretKeyRef: {name: NAME, key: KEY}}}"
+OBJECTS = "Secrets and ConfigMaps are made elsewhere: name them in envFrom, env or volumes"
+ONE_POD = "it is always one pod: remove it"
+METRICS = "name the port in ports: a PodMonitor finds it by the pods' label celeryproject.org/app"
+POD = "a CeleryApp has no pod template: its fields stand in spec, or in one component"
+NAME = "the name is metadata.name: write it there"
+FLOWER_LOGIN = "write auth: {basicAuth: {secretKeyRef: {name: NAME, key: KEY}}}, with user:password in the Secret"
+
+UNKNOWN = {
+    "spec.celery": "its fields stand in spec itself",
+    "spec.worker": "write workers: [{name: worker, …}]",
+    "spec.service": "only Flower has a Service: write flower.service",
+    "spec.ingress": "only Flower has one: write flower.ingress",
+    "spec.persistence": "write beat.storage or flower.persistence; of workers: " + CLAIM,
+    "spec.replicaCount": "write replicas in each of spec.workers",
+    "spec.tag": "write image: repository:tag",
+    "spec.rbac": "pods have no right in the cluster; write serviceAccountName if one of yours has",
+    "spec.args": "write args in one of spec.workers, in beat or in flower",
+    "spec.scheduler": "write beat: {schedulerClass: MODULE:CLASS}",
+    "spec.beat.replicas": ONE_POD,
+    "spec.beat.replicaCount": ONE_POD,
+    "spec.beat.schedule": "it is in the app (beat_schedule), or in a database: write schedulerClass: MODULE:CLASS",
+    "spec.beat.scheduler": "write schedulerClass: MODULE:CLASS",
+    "spec.beat.persistence": "write storage: {size: 1Gi}",
+    "spec.beat.service": "nothing connects to beat: remove it",
+    "spec.flower.replicas": ONE_POD,
+    "spec.flower.replicaCount": ONE_POD,
+    "spec.flower.basicAuth": FLOWER_LOGIN,
+    "spec.flower.basic_auth": FLOWER_LOGIN,
+    "spec.flower.user": FLOWER_LOGIN,
+    "spec.flower.password": FLOWER_LOGIN,
+    "spec.workers[].service": "nothing connects to a worker but what reads metrics: " + METRICS,
+    "spec.workers[].autoscale": "pods are scaled here, not the processes of one: " + SCALING,
+    "spec.workers[].volumeClaimTemplates": CLAIM,
+    "spec.workers[].persistence": CLAIM,
+    "spec.workers[].kind": "a group is always a Deployment: remove it; " + CLAIM,
+    "spec.workers[].scaling.targetCPUUtilizationPercentage": "write cpu: {averageUtilization: 80}",
+    "spec.workers[].scaling.targetMemoryUtilizationPercentage": "write memory: {averageUtilization: 80}",
+    "spec.workers[].scaling.queueLength": "write queue: {averageLength: 5}, or {maxWaitSeconds: 30}",
+    "spec.workers[].scaling.cooldownPeriod": "write cooldownSeconds",
+    "spec.broker.urlFrom.configMapKeyRef": URL_FROM,
+    "spec.resultBackend.urlFrom.configMapKeyRef": URL_FROM,
+    "*.secretKeyRef.namespace": "a pod reads Secrets of its own namespace: remove it, and copy the Secret there",
+    "*.terminationGracePeriod": "write terminationGracePeriodSeconds in a group, in beat or in flower",
+    "*.livenessProbe": PROBE,
+    "*.readinessProbe": PROBE,
+    "*.startupProbe": PROBE,
+    "*.sidecars": SIDECAR,
+    "*.extraContainers": SIDECAR,
+    "*.containers": SIDECAR,
+    "*.autoscaling": SCALING,
+    "*.hpa": SCALING,
+    "*.keda": SCALING + ", with engine: KEDA",
+    "*.minReplicas": SCALING,
+    "*.maxReplicas": SCALING,
+    "*.podDisruptionBudget": BUDGET,
+    "*.pdb": BUDGET,
+    "*.strategy": ROLLOUT,
+    "*.updateStrategy": ROLLOUT,
+    "*.deploymentStrategy": ROLLOUT,
+    "*.hostNetwork": OVERLAY,
+    "*.revisionHistoryLimit": OVERLAY,
+    "*.minReadySeconds": OVERLAY,
+    "*.hostname": OVERLAY,
+    "*.nodeName": "write nodeSelector: {kubernetes.io/hostname: NODE}",
+    "*.restartPolicy": "the pods of a Deployment are always restarted: remove it",
+    "*.tty": 'for logs without delay write env: [{name: PYTHONUNBUFFERED, value: "1"}]: remove it',
+    "*.serviceAccount": "name one that is there: write serviceAccountName",
+    "*.imagePullSecret": "write imagePullSecrets: [{name: NAME}]",
+    "*.enabled": SWITCH,
+    "*.extraEnv": ENV,
+    "*.extraEnvVars": ENV,
+    "*.environment": ENV,
+    "*.extraEnvFrom": ENV_FROM,
+    "*.env_file": ENV_FROM,
+    "*.secrets": OBJECTS,
+    "*.secret": OBJECTS,
+    "*.config": OBJECTS,
+    "*.configMap": OBJECTS,
+    "*.extraVolumes": "write volumes",
+    "*.extraVolumeMounts": "write volumeMounts",
+    "*.extraInitContainers": "write initContainers",
+    "*.extraArgs": "write args",
+    "*.entrypoint": "write command: [ENTRYPOINT, celery], or imageEntrypoint: Keep for the image's own",
+    "*.deploymentAnnotations": "write annotations",
+    "*.deploymentLabels": "write labels",
+    "*.commonAnnotations": "write annotations in spec",
+    "*.commonLabels": "write labels in spec",
+    "*.nameOverride": NAME,
+    "*.fullnameOverride": NAME,
+    "*.metrics": METRICS,
+    "*.serviceMonitor": METRICS,
+    "*.podMonitor": METRICS,
+    "*.redis": BROKER,
+    "*.rabbitmq": BROKER,
+    "*.broker_url": BROKER,
+    "*.brokerUrl": BROKER,
+    "*.result_backend": RESULTS,
+    "*.resultBackendUrl": RESULTS,
+    "*.template": POD,
+    "*.selector": "the labels of pods are chosen here: remove it; more of them are podLabels",
+    "*.resources.cpu": "write requests: {cpu: …}, and limits",
+    "*.resources.memory": "write requests: {memory: …}, and limits",
+}
+"""Of a field that a CeleryApp does not have."""
+
+SHAPES = {
+    "spec.workers": "write - {name: worker, …}",
+    "spec.beat": "write beat: {} for all defaults; there is one beat, or none",
+    "spec.flower": "write flower: {} for all defaults; there is one Flower, or none",
+    "spec.broker": "write broker: {urlFrom: …}, or {url: …} where it holds no password",
+    "spec.resultBackend": "write resultBackend: {urlFrom: …}, or {url: …} where it holds no password",
+    "spec.flower.auth": FLOWER_LOGIN,
+    "spec.flower.service": "write {type: ClusterIP}",
+    "spec.flower.ingress": "write {host: flower.example.com}",
+    "spec.workers[].scaling.cpu": "write {averageUtilization: 80}",
+    "spec.workers[].scaling.memory": "write {averageUtilization: 80}",
+    "spec.workers[].scaling.queue": "write {averageLength: 5}, or {maxWaitSeconds: 30}",
+    "spec.workers[].probe": "write {type: Heartbeat}, or {exec: {command: […]}}",
+    "*.image": "write repository:tag, such as registry.example.com/shop:1.4",
+    "*.env": ENV,
+    "*.env[]": "write {name: NAME, value: VALUE}",
+    "*.envFrom": "write - {secretRef: {name: NAME}}",
+    "*.envFrom[]": "write {secretRef: {name: NAME}}, or configMapRef",
+    "*.imagePullSecrets[]": "write {name: NAME}",
+    "*.ports[]": "write {name: metrics, containerPort: 8080}",
+    "*.volumes[]": "write {name: NAME, persistentVolumeClaim: {claimName: NAME}}, or another kind of volume",
+    "*.volumeMounts[]": "write {name: VOLUME, mountPath: /PATH}",
+}
+"""Of a value that its field does not take."""
+
+NOT_IN_PODS = "it is not for pods: remove it"
+CHOSEN = "it is set already: remove it"
+LOGS = "logs go to standard output: remove it"
+OAUTH = "write auth.oauth"
+PERSISTENCE = "write persistence"
+OPTIONS = {
+    "-A": "write app",
+    "--app": "write app",
+    "-b": "write spec.broker",
+    "--broker": "write spec.broker",
+    "--result-backend": "write spec.resultBackend",
+    "-B": "write spec.beat",
+    "--beat": "write spec.beat",
+    "-c": "write concurrency",
+    "--concurrency": "write concurrency",
+    "-P": "write pool",
+    "--pool": "write pool",
+    "-Q": "write queues",
+    "--queues": "write queues",
+    "-X": "write excludeQueues",
+    "--exclude-queues": "write excludeQueues",
+    "-l": "write logLevel",
+    "--loglevel": "write logLevel",
+    "-f": LOGS,
+    "--logfile": LOGS,
+    "-O": "write optimization",
+    "--optimization": "write optimization",
+    "-E": "write taskEvents",
+    "--events": "write taskEvents",
+    "--task-events": "write taskEvents",
+    "-n": CHOSEN,
+    "--hostname": CHOSEN,
+    "-I": "write include into the app",
+    "--include": "write include into the app",
+    "--autoscale": "write scaling, for pods in place of processes",
+    "--prefetch-multiplier": "write prefetchMultiplier",
+    "--disable-prefetch": "write disablePrefetch",
+    "--time-limit": "write timeLimitSeconds",
+    "--soft-time-limit": "write softTimeLimitSeconds",
+    "--max-tasks-per-child": "write maxTasksPerChild",
+    "--max-memory-per-child": "write maxMemoryPerChild, with its unit: 200000Ki",
+    "--workdir": "write workingDir",
+    "--without-gossip": CHOSEN,
+    "--without-mingle": CHOSEN,
+    "-D": NOT_IN_PODS,
+    "--detach": NOT_IN_PODS,
+    "--pidfile": NOT_IN_PODS,
+    "--purge": NOT_IN_PODS,
+    "--discard": NOT_IN_PODS,
+    "-s": "write beat.storage if it has to outlive the pod",
+    "--schedule": "write beat.storage if it has to outlive the pod",
+    "-S": "write beat.schedulerClass",
+    "--scheduler": "write beat.schedulerClass",
+    "--max-interval": "write maxIntervalSeconds",
+    "--port": "write port",
+    "--address": CHOSEN,
+    "--url-prefix": "write urlPrefix",
+    "--read-only": "write readOnly",
+    "--basic-auth": "write auth.basicAuth",
+    "--auth": OAUTH,
+    "--auth-provider": OAUTH,
+    "--oauth2-key": OAUTH,
+    "--oauth2-secret": OAUTH,
+    "--oauth2-redirect-uri": OAUTH,
+    "--cookie-secret": OAUTH,
+    "--broker-api": "write brokerApiFrom",
+    "--purge-offline-workers": "write purgeOfflineWorkersSeconds",
+    "--max-tasks": "write maxTasks",
+    "--persistent": PERSISTENCE,
+    "--db": PERSISTENCE,
+    "--state-save-interval": PERSISTENCE,
+    "--conf": "write its options as fields, or into args",
+}
+"""Of an argument that is refused, by the option's name."""
+
+
+def unknown(path: Path) -> str:
+    """Return how that is done here for which people write this field; nothing where nobody is known to."""
+    return _of(path, UNKNOWN)
+
+
+def shape(path: Path) -> str:
+    """Return how the field is written, where people know it in another shape."""
+    return _of(path, SHAPES)
+
+
+def argument(text: str) -> str:
+    """Return what stands in place of an option, by its name alone: its value may be a password."""
+    name = re.split("[= ]", text)[0].replace("_", "-")
+    option = next((each for each in (name, f"-{name}", name[:2]) if each in OPTIONS), "")
+    return option and f"{option} may not stand here: {OPTIONS[option]}"
+
+
+def _of(path: Path, words: dict[str, str]) -> str:
+    place = re.sub(r"\[\d+\]", "[]", dotted(path))
+    steps = place.split(".")
+    endings = (".".join(["*", *steps[start:]]) for start in range(1, len(steps)))
+    return next((words[each] for each in (place, *endings) if each in words), "")

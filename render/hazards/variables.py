@@ -1,0 +1,52 @@
+"""Variables that Celery does not read, and one that only Celery reads."""
+
+from collections.abc import Iterator
+
+from render import naming
+from render.hazards.hazard import COMMON, Hazard, blocks
+from render.hazards.settings import ALL
+from render.model import CeleryApp
+
+PREFIX = "CELERY_"
+FIELDS = {
+    "task_soft_time_limit": "softTimeLimitSeconds",
+    "task_time_limit": "timeLimitSeconds",
+    "worker_concurrency": "concurrency",
+    "worker_pool": "pool",
+    "worker_send_task_events": "taskEvents",
+    "worker_soft_shutdown_timeout": "softShutdownSeconds",
+}
+"""Settings that are fields of a group. The first words of some are options, which Celery takes from a variable too, but
+the command line has them already."""
+READ = frozenset(
+    {"broker_url", "broker_read_url", "broker_write_url", "result_backend", "beat_schedule", "beat_scheduler"}
+    | {"worker_disable_prefetch", "worker_max_memory_per_child", "worker_max_tasks_per_child"}
+    | {"worker_pool_start_method", "worker_prefetch_multiplier"}
+)
+"""Settings that Celery, or an option of its command line, takes from such a variable."""
+OF_THE_APP = frozenset({"imports", "include", "timezone"})
+"""Settings that only the app's own configuration may set."""
+
+
+def unread(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each variable with the name of a setting that Celery takes from no variable; a script might."""
+    for path, block in blocks(app):
+        for at, entry in enumerate(block.get("env", ())):
+            name = str(entry["name"])
+            setting = name.removeprefix(PREFIX).lower()
+            is_setting = name.startswith(PREFIX) and setting in ALL - READ - OF_THE_APP
+            if is_setting and "commandLine" not in block and "commandLine" not in app.spec:
+                better = FIELDS.get(setting, f"settings: {{{setting}: …}}")
+                message = f"Celery reads no such variable: write {better}, unless the app reads it"
+                yield Hazard((*path, "env", at), message)
+
+
+def private_broker(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield the broker's URL where it is a variable of everybody's, and no field."""
+    for at, entry in enumerate(app.spec.get("env", ())):
+        if entry["name"] == naming.URL_ENV[naming.BROKER]:
+            message = "scaling and checks know no broker by it: write spec.broker: urlFrom, or url and passwordFrom"
+            yield Hazard((*COMMON, "env", at), message)
+
+
+RULES = (unread, private_broker)
