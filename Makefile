@@ -66,8 +66,8 @@ crd: $(test) ## write crds/celeryapps.yaml and docs/reference.md anew from the s
 	openapi="$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3" && \
 	$(bin)/python crds/generate.py "$$openapi" && $(bin)/python crds/reference.py "$$openapi"
 
-golden: $(run) ## write examples/*/base anew; review the difference like code
-	for example in examples/*/; do $(bin)/celery-render $${example}app.yaml -o $${example}base || exit 1; done
+golden: $(run) ## write the bases in examples/ anew; review the difference like code
+	for app in examples/*/app.yaml examples/real/*/app.yaml; do $(bin)/celery-render $$app -o $${app%app.yaml}base || exit 1; done
 	$(bin)/python -c 'from render import emit, references; print(emit.stream([references.configuration(references.KINDS)]), end="")' \
 	  > kustomize/components/references/kustomizeconfig.yaml
 

@@ -7,7 +7,7 @@ import pytest
 from render import pipeline, schema
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted((ROOT / "examples").glob("*/app.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("**/app.yaml"))
 
 
 @pytest.mark.parametrize("app", EXAMPLES, ids=lambda path: path.parent.name)

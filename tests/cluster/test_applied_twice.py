@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-BASES = sorted((Path(__file__).parents[2] / "examples").glob("*/base"))
+BASES = sorted((Path(__file__).parents[2] / "examples").glob("**/base"))
 WAYS = {"client-side": ["--filename"], "server-side": ["--server-side", "--filename"], "kustomized": ["--kustomize"]}
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FOLDERS = sorted([*EXAMPLES.glob("*/base"), *EXAMPLES.glob("*/overlays/*")])
+FOLDERS = sorted([*EXAMPLES.glob("**/base"), *EXAMPLES.glob("*/overlays/*")])
 
 
 @pytest.mark.usefixtures("celeryapp_crd", "keda_crds")

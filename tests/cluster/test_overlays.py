@@ -17,7 +17,7 @@ import yaml
 from cluster import APPLY
 
 ROOT = Path(__file__).parents[2]
-BASES = {path.parent.name: path for path in sorted(ROOT.glob("examples/*/base"))}
+BASES = {path.parent.name: path for path in sorted(ROOT.glob("examples/**/base"))}
 IMAGE_TAG = "9.9.9"
 PAIRS = {"example.com/team": "web"}
 
@@ -279,7 +279,7 @@ def patches_have_changed_what_they_name(manifests, base):
         assert container["resources"]["limits"]["memory"] == "8Gi"
         assert spec["nodeSelector"]["node.kubernetes.io/pool"] == "celery"
         [before] = [each for each in base if key(each) == key(deployment)]
-        assert container["args"] == before["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert container.get("args") == before["spec"]["template"]["spec"]["containers"][0].get("args")
     apps = of_kind(manifests, "CeleryApp")
     assert [app["spec"]["workers"][0]["scaling"]["maxReplicas"] for app in apps] == [50] * len(apps)
 

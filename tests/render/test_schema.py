@@ -55,7 +55,7 @@ def test_the_editor_schema_has_nothing_of_kubernetes_own():
     assert "x-kubernetes-" not in schema.load().editor_schema()
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/app.yaml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/**/app.yaml")), ids=lambda path: path.parent.name)
 def test_the_editor_schema_accepts_the_examples(path):
     for app in yaml.safe_load_all(path.read_text(encoding="utf-8")):
         EDITOR.validate(app)

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[3]
 INVALID = sorted((ROOT / "tests/invalid").glob("*.yaml"))
 ONLY_HERE = {"plain-passwords", "settings-names"}
 """What docs/reliability.md says the server accepts."""
-EXAMPLES = sorted((ROOT / "examples").glob("*/app.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("**/app.yaml"))
 
 
 def judged(cluster, app):

@@ -12,7 +12,7 @@ from render import pipeline, schema
 from render.errors import InvalidInput
 from render.model import Document
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*/app.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("**/app.yaml"))
 OWNER = {
     "apiVersion": "celeryproject.org/v1alpha1",
     "kind": "CeleryApp",
