@@ -70,7 +70,7 @@ def redis(databases: int) -> Iterator[str]:
 
 
 def measure(options: argparse.Namespace, urls: list[str], hanging: int) -> None:
-    demand = Demand(None, options.timeout)
+    demand = Demand(None, servers.HOSTS, options.timeout)
     crews = {("app", url): crew(url, f"namespace-{number % options.namespaces}") for number, url in enumerate(urls)}
     for name in ("first", "next"):
         start, cpu = time.perf_counter(), time.process_time()
@@ -113,7 +113,7 @@ def cost(redis: Any, url: str) -> Iterator[tuple[float, float, float]]:
 
     The last look is the first that reads tags alone: all others will be like it.
     """
-    demand, crews = Demand(None, 60), {("app", url): crew(url, "namespace")}
+    demand, crews = Demand(None, servers.HOSTS, 60), {("app", url): crew(url, "namespace")}
     while True:
         before, cpu = redis.info("stats")["total_net_output_bytes"], time.process_time()
         tracemalloc.reset_peak()

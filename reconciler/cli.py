@@ -14,6 +14,7 @@ from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.transport import Transport
 from reconciler.model import CELERY_APP
 from reconciler.options import Command, option
+from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.simulation import cli as simulate_cli
 from reconciler.service import logs
 from reconciler.service import run as service
@@ -25,6 +26,15 @@ from reconciler.status import text
 
 log = logging.getLogger(__name__)
 
+
+def _hosts(text: str) -> str:
+    try:
+        Hosts.of(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return text
+
+
 _SHARED = (
     option("--kubeconfig", metavar="FILE", help="Instead of the pod's own service account."),
     option("--context", metavar="NAME", help="Of the kubeconfig; else its current one."),
@@ -33,6 +43,13 @@ _SHARED = (
     option("--selector", "-l", metavar="LABELS", default="", help="Of the apps, as kubectl takes it; else all."),
     option("--request-timeout", type=click.FloatRange(0.1), default=10.0, help="Seconds without a byte."),
     option("--broker-timeout", type=click.FloatRange(3), default=5.0, help="Seconds for a broker to answer."),
+    option(
+        "--broker-hosts",
+        metavar="LIST",
+        default="",
+        callback=lambda *given: _hosts(given[2]),
+        help="Names (*.example.com) and networks where brokers may be; else all but what is near.",
+    ),
     option("--log-format", type=click.Choice(list(logs.FORMATTERS)), default="text"),
     option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), default="INFO"),
 )

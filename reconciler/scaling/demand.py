@@ -19,6 +19,7 @@ from reconciler.cluster.errors import ClusterError, Forbidden, NotFound
 from reconciler.model import SECRET, Ref
 from reconciler.scaling.brokers import broker, look
 from reconciler.scaling.brokers.broker import Broker, Trust
+from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.brokers.load import Node
 from reconciler.scaling.brokers.look import Findings, Kept
 from reconciler.scaling.brokers.patience import Late, Patience, Question
@@ -82,8 +83,10 @@ class _Source(NamedTuple):
 class Demand:
     """Remembers what Secrets say, what is kept of each broker, and which brokers were late."""
 
-    def __init__(self, cluster: Cluster, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS) -> None:
-        self._cluster, self._kept_seconds = cluster, kept_seconds
+    def __init__(
+        self, cluster: Cluster, hosts: Hosts, timeout_seconds: float, kept_seconds: float = KEPT_SECONDS
+    ) -> None:
+        self._cluster, self._hosts, self._kept_seconds = cluster, hosts, kept_seconds
         self._patience: Patience[_Source] = Patience(timeout_seconds)
         self._texts: dict[_Place, tuple[str, float]] = {}
         self._lock = Lock()
@@ -168,7 +171,7 @@ class Demand:
 
     def _keep(self, known: Broker) -> Kept:
         with self._lock:
-            kept, _ = self._kept.get(known, (Kept(known), 0.0))
+            kept, _ = self._kept.get(known, (Kept(known, self._hosts), 0.0))
             self._kept[known] = (kept, time.monotonic())
             return kept
 

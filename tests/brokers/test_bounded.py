@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import servers
 from kombu import Connection
 
 from reconciler.scaling.brokers import look
@@ -54,7 +55,7 @@ class Kept(dict):
     """What is kept of each broker."""
 
     def __missing__(self, broker):
-        return self.setdefault(broker, look.Kept(broker))
+        return self.setdefault(broker, look.Kept(broker, servers.HOSTS))
 
 
 @pytest.fixture

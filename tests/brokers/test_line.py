@@ -27,7 +27,7 @@ def line():
     made = []
 
     def make(url):
-        made.append(Line(Broker(url)))
+        made.append(Line(Broker(url), servers.HOSTS))
         return made[-1]
 
     yield make
@@ -41,7 +41,7 @@ def kept():
     made = []
 
     def keep(url):
-        made.append(look.Kept(Broker(url)))
+        made.append(look.Kept(Broker(url), servers.HOSTS))
         return made[-1]
 
     yield keep

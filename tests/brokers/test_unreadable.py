@@ -11,8 +11,10 @@ import servers
 from amqp import NotFound
 from kombu import Connection
 
+from reconciler.scaling.brokers import faults
 from reconciler.scaling.brokers.backlog import is_absent
 from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.model import Backlog, Unreadable
 
 PATIENT = 3
@@ -46,13 +48,18 @@ def server(stack, kind):
 
 
 FAULTS = {
-    "redis refuses": ("redis", "closed", "Error 111 connecting to 127.0.0.1:PORT. Connection refused."),
-    "rediss refuses": ("rediss", "closed", "Error 111 connecting to 127.0.0.1:PORT. Connection refused."),
-    "amqp refuses": ("amqp", "closed", "[Errno 111] Connection refused"),
-    "sentinel refuses": ("sentinel", "closed", "No master found for 'shop'"),
-    "redis is a web server": ("redis", HTTP, "Protocol Error: b'HTTP/1.1 400 Bad Request'"),
-    "redis knows no AUTH and repeats it": ("redis", NO_HELLO, "unknown command 'AUTH'"),
-    "redis repeats the password": ("redis", ECHO, "shop may not use *** or ***"),
+    "redis refuses": ("redis", "closed", faults.REFUSED),
+    "rediss refuses": ("rediss", "closed", faults.REFUSED),
+    "amqp refuses": ("amqp", "closed", faults.REFUSED),
+    "sentinel refuses": ("sentinel", "closed", faults.MASTER),
+    "redis is a web server": ("redis", HTTP, faults.OTHER),
+    "rediss is a web server": ("rediss", HTTP, faults.TLS),
+    "amqps is a web server": ("amqps", HTTP, faults.TLS),
+    "sentinel is a web server": ("sentinel", HTTP, faults.OTHER),
+    "redis knows no AUTH and repeats it": ("redis", b"+PONG\r\n" + NO_HELLO, faults.COMMAND),
+    "redis repeats the password": ("redis", b"+PONG\r\n" + ECHO, faults.LOGIN),
+    "redis is full": ("redis", b"-ERR max number of clients reached\r\n", faults.FULL),
+    "redis loads its data": ("redis", b"+PONG\r\n-LOADING hunter2\r\n", faults.LOADING),
     "redis is silent": ("redis", "silent", f"no answer within {PATIENT} s"),
     "rediss is silent": ("rediss", "silent", f"no answer within {PATIENT} s"),
     "amqp is silent": ("amqp", "silent", f"no answer within {PATIENT} s"),
@@ -66,9 +73,7 @@ def test_a_fault_is_told_in_words(scheme, kind, words, read):
     with ExitStack() as stack:
         port = server(stack, kind)
         url = f"{scheme}://{USER}{servers.HERE}:{port}/0"
-        assert read(url, {"master_name": "shop"}) == Unreadable(
-            f"{scheme}://{servers.HERE}:{port}/0: {words.replace('PORT', str(port))}"
-        )
+        assert read(url, {"master_name": "shop"}) == Unreadable(f"{scheme}://{servers.HERE}:{port}/0: {words}")
 
 
 def descriptors():
@@ -95,9 +100,8 @@ def test_who_refuses_costs_no_descriptor(url, read):
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_name_that_nobody_knows(scheme, read):
-    found = read(f"{scheme}://{USER}no-such-host.invalid/0")
-    assert found.message.startswith(f"{scheme}://no-such-host.invalid/0: ")
-    assert "not known" in found.message or "resolution" in found.message
+    found = read(f"{scheme}://{USER}no-such-host.invalid/0", hosts="*.invalid")
+    assert found == Unreadable(f"{scheme}://no-such-host.invalid/0: {faults.NAME}")
 
 
 def test_a_web_server_is_no_rabbitmq(read):
@@ -109,28 +113,20 @@ def test_a_wrong_password(redis, on_rabbitmq, read):
     redis.command += ["--requirepass", "right"]
     redis.start()
     found = read(redis.url.replace("//", f"//:{quote(SECRET, safe='')}@"))
-    assert found == Unreadable(f"{redis.url}: invalid username-password pair or user is disabled.")
-    assert read(redis.url) == Unreadable(f"{redis.url}: Authentication required.")
+    assert found == Unreadable(f"{redis.url}: {faults.LOGIN}")
+    assert read(redis.url) == Unreadable(f"{redis.url}: {faults.LOGIN}")
     address = on_rabbitmq.partition("@")[2]
-    assert read(f"amqp://{USER}{address}") == Unreadable(
-        f"amqp://{address}: (0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN."
-        " For details see the broker logfile."
-    )
+    assert read(f"amqp://{USER}{address}") == Unreadable(f"amqp://{address}: {faults.LOGIN}")
 
 
 def test_a_virtual_host_that_is_not_there(on_rabbitmq, on_redis, read):
     url, _, _ = on_rabbitmq.rpartition("/")
-    found = read(f"{url}/absent")
-    assert "NOT_ALLOWED" in found.message
-    assert "vhost" in found.message
-    assert "not found" in found.message
+    assert read(f"{url}/absent").message.endswith(f"/absent: {faults.PLACE}")
     assert read(on_redis.removesuffix("0") + "99") == Unreadable(
-        f"{on_redis}99".replace("/099", "/99") + ": DB index is out of range"
+        f"{on_redis}99".replace("/099", "/99") + f": {faults.DATABASE}"
     )
 
 
-WRONGTYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
-LOCKED = "Queue.declare: (405) RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mail' in vhost "
 GROUPS = {"a": ["a"], "z": ["z"], "both": ["a", "z"], "mail": ["mail"], "all": ["a", "mail", "z"]}
 
 
@@ -138,8 +134,7 @@ def only_mail_is_unreadable(backlogs, crew, url, words):
     """Say whether groups that have nothing to do with the queue mail are counted, and the others are told why not."""
     found = backlogs({key: crew(url, *queues) for key, queues in GROUPS.items()})
     message = f"{Broker(url)}: queue mail: {words}"
-    assert found.pop("mail").message.startswith(message)
-    assert found.pop("all").message.startswith(message)
+    assert found.pop("mail") == found.pop("all") == Unreadable(message)
     return found == {"a": Backlog(1, 0), "z": Backlog(2, 0), "both": Backlog(3, 0)}
 
 
@@ -148,7 +143,7 @@ def test_a_key_that_is_no_list_costs_its_own_groups_only(on_redis, publish, crew
     publish(on_redis, 2, queue="z")
     with Connection(on_redis) as connection:
         connection.default_channel.client.set("mail", "mine")
-        assert only_mail_is_unreadable(backlogs, crew, on_redis, WRONGTYPE)
+        assert only_mail_is_unreadable(backlogs, crew, on_redis, faults.KIND)
 
 
 def test_a_queue_of_another_connection_costs_its_own_groups_only(on_rabbitmq, publish, crew, backlogs):
@@ -156,13 +151,13 @@ def test_a_queue_of_another_connection_costs_its_own_groups_only(on_rabbitmq, pu
     publish(on_rabbitmq, 2, queue="z")
     with Connection(on_rabbitmq) as connection:
         connection.channel().queue_declare("mail", exclusive=True)
-        assert only_mail_is_unreadable(backlogs, crew, on_rabbitmq, LOCKED)
+        assert only_mail_is_unreadable(backlogs, crew, on_rabbitmq, faults.LOCKED)
 
 
 def test_an_index_that_is_not_kombu_s(on_redis, read):
     with Connection(on_redis) as connection:
         connection.default_channel.client.set("unacked_index", "mine")
-    assert read(on_redis) == Unreadable(f"{Broker(on_redis)}: {WRONGTYPE}")
+    assert read(on_redis) == Unreadable(f"{Broker(on_redis)}: {faults.KIND}")
 
 
 def test_a_hash_that_is_not_kombu_s(on_redis, read):
@@ -213,25 +208,21 @@ def test_a_broker_shows_no_secret():
 
 @pytest.mark.parametrize("words", ["sentinel_kwargs", "tls"])
 def test_the_passwords_beside_the_url_are_secret_too(words, read):
-    with servers.listening(ECHO) as port:
+    with servers.listening(b"+PONG\r\n" + ECHO) as port:
         address = f"redis://{servers.HERE}:{port}/0"
         options = {"sentinel_kwargs": {"password": SECRET}} if words == "sentinel_kwargs" else {}
         tls = {"ssl_password": SECRET} if words == "tls" else None
         assert "hunter2" not in read(address, options, tls).message
 
 
-def test_with_a_password_of_two_letters_nothing_is_quoted(read):
-    with servers.listening(b"-ERR no\r\n") as port:
-        assert read(f"redis://:no@{servers.HERE}:{port}/0").message.endswith(": ResponseError")
-
-
 @pytest.fixture
-def read(crew, backlogs):
+def read(crew, new_demand):
     """Return a function that reads the backlog of one group, as the reconciler does."""
 
-    def read(url, options=None, tls=None):
+    def read(url, options=None, tls=None, hosts=servers.HERE):
         one = crew(url, "celery", broker_transport_options=options or {}, broker_use_ssl=tls)
-        found = backlogs({"group": one})["group"]
+        demand = new_demand(None, timeout_seconds=PATIENT, hosts=Hosts.of(hosts))
+        found = demand.of({"group": one})["group"].backlog
         assert "hunter2" not in unquote(str(found))
         return found
 

@@ -30,6 +30,7 @@ GIVEN = {
     "selector": "",
     "request_timeout": 10.0,
     "broker_timeout": 5.0,
+    "broker_hosts": "",
     "log_format": "text",
     "log_level": "INFO",
 }

@@ -8,13 +8,13 @@ import os
 import re
 import ssl
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Self
-from urllib.parse import quote, quote_plus
 
+from reconciler.scaling.brokers import faults
 from reconciler.scaling.model import Unreadable
 from render.in_pod import celery_connection
 
@@ -26,10 +26,12 @@ SQS = "sqs"
 _DATA = frozenset({"sep", "priority_steps", "unacked_key", "unacked_index_key", "visibility_timeout"})
 _DATA |= {"global_keyprefix", "fanout_prefix", "fanout_patterns"}
 _DATA |= {"master_name", "min_other_sentinels", "sentinel_kwargs", "sentinel_fanout_compat"}
+_OF_SENTINELS = ("username", "password", "ssl")
 _CODE = "credential_provider"
-_SECRET = ("password", "secret", "token")
-_SHORT = 4
-"""Letters. A secret shorter than that is in every other word: then nothing is quoted."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What could begin another line, of whatever a server takes for commands."""
+_SEPARATOR = "sep", "\x06\x16"
+"""The option of Redis that has control characters, kombu's own."""
 
 
 class Trust(NamedTuple):
@@ -92,6 +94,10 @@ class Broker:
             return "its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
         if not (self.is_redis or self.is_sqs or all(part.scheme in RABBITMQ for part in self.parts)):
             return "queues can be counted on Redis, Redis Sentinel, RabbitMQ and Amazon SQS only"
+        if self.parts[0].scheme == SENTINEL and not self.options.get("master_name"):
+            return "master_name is missing: set broker.sentinel.masterName, or broker_transport_options"
+        if _has_control([self.parts, self.options, self.tls]):
+            return "its URL, password or options contain a control character, such as a line end: remove it"
         if any(_CODE in part.query for part in self.parts):
             return f"{_CODE} is not supported"
         return ""
@@ -108,8 +114,8 @@ def prepare() -> None:
 
 
 def unreadable(broker: Broker, error: Exception, subject: str = "") -> Unreadable:
-    """Return the error in words without a secret."""
-    return Unreadable(f"{broker}: {subject}{_words(error, _secrets(broker))}")
+    """Return the error in words of ours."""
+    return Unreadable(f"{broker}: {subject}{faults.words(error)}")
 
 
 def connected(broker: Broker, seconds: float) -> Any:
@@ -184,7 +190,7 @@ def _closed(broker: Broker, connection: Any, *_: Any) -> None:
 
 
 def _connection(broker: Broker, seconds: float) -> Any:
-    import kombu  # noqa: PLC0415
+    from reconciler.scaling.brokers import greeting  # noqa: PLC0415 (it imports kombu)
 
     seconds /= len(broker.parts)  # of one that is down, another has to take the place in time
     trusted = _trusted(broker)
@@ -193,11 +199,13 @@ def _connection(broker: Broker, seconds: float) -> Any:
         sockets = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
         # Left alone, redis-py asks a sentinel that is down three times more, and waits in between.
         tls = {"ssl": True, **trusted} if trusted else {}
-        once = {**(broker.options.get("sentinel_kwargs") or {}), **tls, **sockets, "retry": None}
+        theirs = (broker.options.get("sentinel_kwargs") or {}).items()
+        once = {name: value for name, value in theirs if name.startswith(_OF_SENTINELS)} | tls | sockets
+        once |= {"retry": None, "redis_connect_func": greeting.greet}
         bounds = {name: value for name, value in broker.options.items() if name in _DATA}
         bounds |= sockets | {"retry_on_timeout": False, "sentinel_kwargs": once}
     use_ssl = trusted or _tls(broker)
-    return kombu.Connection(broker.url, ssl=use_ssl, connect_timeout=seconds, transport_options=bounds)
+    return greeting.Connection(broker.url, ssl=use_ssl, connect_timeout=seconds, transport_options=bounds)
 
 
 def _trusted(broker: Broker) -> dict[str, Any]:
@@ -225,48 +233,18 @@ def _is_whole(url: str, part: Any) -> bool:
     return is_broker and (has_user or "@" not in url) and "/" not in (part.hostname or "")
 
 
+def _has_control(value: Any, name: str = "") -> bool:
+    """Say whether there is a control character in any text of a value."""
+    if isinstance(value, Mapping):
+        return any(_has_control(inner, str(key)) or _has_control(key) for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return any(_has_control(inner) for inner in value)
+    return isinstance(value, str) and bool(_CONTROL.search(value)) and (name, value) != _SEPARATOR
+
+
 def _address(part: Any) -> str:
     if part.scheme == SQS and not part.hostname:
         return "Amazon SQS"
     host = f"[{part.hostname}]" if ":" in (part.hostname or "") else part.hostname or ""
     port = f":{part.port}" if part.port else ""
     return f"{part.scheme}://{host}{port}/{part.path or ''}"
-
-
-def _words(error: Exception, secrets: frozenset[str]) -> str:
-    # A Redis that does not know a command repeats what came with it, half a password too; redis-py shows its clients.
-    text = re.split(r"with args beginning with|[ :]*<redis\.", str(error))[0].strip(" ,")
-    if not text or any(len(secret) < _SHORT for secret in secrets):
-        return type(error.__cause__ or error).__name__
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
-
-
-def _secrets(broker: Broker) -> frozenset[str]:
-    """Return every password, in every spelling in which a message could have it."""
-    # redis://password@host is what many write. It is taken for a user's name, and fails.
-    plain = {part.password or part.username for part in broker.parts} | {
-        *_passwords([part.query for part in broker.parts])
-    }
-    plain |= {*_passwords(broker.options), *_passwords(broker.tls)}
-    spell: tuple[Callable[[str], str], ...] = (
-        str,
-        quote,
-        quote_plus,
-        lambda text: quote(text, safe=""),
-        lambda text: repr(text)[1:-1],
-        lambda text: repr(text.encode())[2:-1],
-    )
-    return frozenset(spelled(secret) for secret in plain if secret for spelled in spell)
-
-
-def _passwords(value: Any, name: str = "") -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _passwords(inner, f"{name} {key}".lower())
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _passwords(inner, name)
-    elif isinstance(value, str) and any(word in name for word in _SECRET):
-        yield value

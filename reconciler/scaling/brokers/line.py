@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from reconciler.scaling.brokers import broker
 from reconciler.scaling.brokers.broker import Broker, unreadable
+from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.model import Unreadable
 
 Answer = TypeVar("Answer")
@@ -21,27 +22,22 @@ TRIAL_SECONDS = 1.0
 
 
 class Line:
-    def __init__(self, where: Broker) -> None:
-        self._where, self._kept, self._is_open, self._lock = where, None, True, Lock()
+    def __init__(self, where: Broker, hosts: Hosts) -> None:
+        self._where, self._hosts = where, hosts
+        self._kept, self._is_open, self._lock = None, True, Lock()
 
     def asked(self, seconds: float, question: Callable[[Any], Answer]) -> Answer | Unreadable:
         """Return what the question finds out over a connection, or why nothing was."""
         if self._where.refusal:
             return Unreadable(f"{self._where}: {self._where.refusal}")
         began = time.monotonic()
-        try:
-            connection = self._taken(seconds)
+        with self._hosts.only():
             try:
-                answer = question(connection)
-            except BaseException:
-                broker.close(self._where, connection)
-                raise
-            self._put_back(connection)
-        except Exception as error:  # noqa: BLE001 (what kombu and three clients raise is written nowhere, and must not spread)
-            if time.monotonic() - began >= seconds:  # each client has words of its own for that
-                return Unreadable(f"{self._where}: no answer within {seconds:g} s")
-            return unreadable(self._where, error)
-        return answer
+                return self._answer(seconds, question)
+            except Exception as error:  # noqa: BLE001 (what kombu and three clients raise is written nowhere, and must not spread)
+                if time.monotonic() - began >= seconds:  # each client has words of its own for that
+                    return Unreadable(f"{self._where}: no answer within {seconds:g} s")
+                return unreadable(self._where, error)
 
     def close(self) -> None:
         """Close the connection, and whichever is still to come back."""
@@ -50,6 +46,16 @@ class Line:
         if connection:
             with suppress(Exception):  # of whatever kind: nobody uses it any more
                 broker.close(self._where, connection)
+
+    def _answer(self, seconds: float, question: Callable[[Any], Answer]) -> Answer:
+        connection = self._taken(seconds)
+        try:
+            answer = question(connection)
+        except BaseException:
+            broker.close(self._where, connection)
+            raise
+        self._put_back(connection)
+        return answer
 
     def _taken(self, seconds: float) -> Any:
         with self._lock:

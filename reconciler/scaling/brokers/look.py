@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from reconciler.scaling.brokers import backlog, broker, sqs
 from reconciler.scaling.brokers.backlog import Memory, Queues
 from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.brokers.line import Line
 from reconciler.scaling.brokers.load import Load, Node
 from reconciler.scaling.model import Backlog, Unreadable
@@ -24,8 +25,8 @@ class Findings(NamedTuple):
 class Kept:
     """What is kept of a broker from one look to the next."""
 
-    def __init__(self, broker: Broker) -> None:
-        self.broker, self.line, self.memory = broker, Line(broker), Memory()
+    def __init__(self, broker: Broker, hosts: Hosts) -> None:
+        self.broker, self.hosts, self.line, self.memory = broker, hosts, Line(broker, hosts), Memory()
 
 
 def at(kept: Kept, workers: Workers, seconds: float, tell: Callable[[Findings], None]) -> Findings | Unreadable:
@@ -34,7 +35,7 @@ def at(kept: Kept, workers: Workers, seconds: float, tell: Callable[[Findings], 
     Workers are not asked if what waits for them is not known: nothing would follow from their answer.
     """
     if kept.broker.is_sqs:  # Celery's remote control needs a fanout, and is off there
-        return Findings(sqs.counted(kept.broker, workers, seconds), None)
+        return Findings(sqs.counted(kept.broker, kept.hosts, workers, seconds), None)
     return kept.line.asked(seconds, partial(_found, kept, workers, tell))
 
 

@@ -7,13 +7,15 @@ Amazon alone, and nothing is said here that a server answered: whoever writes a 
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
 from threading import Lock
 from typing import Any, NamedTuple
 
+from reconciler.scaling.brokers import faults
 from reconciler.scaling.brokers.broker import Broker
+from reconciler.scaling.brokers.hosts import Hosts, was_denied
 from reconciler.scaling.brokers.load import Node
 from reconciler.scaling.model import Backlog, Unreadable
 from render import naming
@@ -31,6 +33,7 @@ _STRANGE = frozenset(
 _STRANGE |= frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "ExpiredToken", "ExpiredTokenException"})
 _THROTTLED = frozenset({"RequestThrottled", "ThrottlingException", "Throttling"})
 _AMAZON = re.compile(r"([-a-z0-9]+\.)?sqs\.[-a-z0-9]+\.(vpce\.)?amazonaws\.com(\.cn)?")
+REFUSED = "it refuses the request"
 _CLIENTS = 256
 _MOST_BYTES = 1 << 16
 _MAKING = Lock()
@@ -61,17 +64,17 @@ class _UnknownError(Exception):
     """Why nothing is known of a queue, in words of ours."""
 
 
-def counted(broker: Broker, workers: Mapping[Queues, Collection[Node]], seconds: float) -> Backlogs:
+def counted(broker: Broker, hosts: Hosts, workers: Mapping[Queues, Collection[Node]], seconds: float) -> Backlogs:
     """Return what each group has, or why it has no number, given the workers of each.
 
     A queue that is not there is empty: the first worker makes it. With workers that should have made it, it must be in
     another region or account than we look in, and nothing is known of it.
     """
     consumed, end = Queues().union(*(queues for queues, its in workers.items() if its)), time.monotonic() + seconds
-    sizes = {
-        queue: _size(broker, queue, seconds, end, is_consumed=queue in consumed)
-        for queue in sorted(Queues().union(*workers))
-    }
+    sizes = dict[str, Size | Unreadable]()
+    for queue in sorted(Queues().union(*workers)):
+        asked = partial(_asked, broker, hosts, queue, seconds, is_consumed=queue in consumed)
+        sizes[queue] = _size(f"{broker}: queue {queue}", asked, end, seconds)
     return {group: _backlog([sizes[queue] for queue in sorted(group)]) for group in workers if group}
 
 
@@ -85,18 +88,18 @@ def _backlog(sizes: list[Size | Unreadable]) -> Backlog | Unreadable:
     return Backlog(visible or int(delayed > 0 and not in_flight), in_flight)
 
 
-def _size(broker: Broker, queue: str, seconds: float, end: float, *, is_consumed: bool) -> Size | Unreadable:
+def _size(subject: str, asked: Callable[[], Size], end: float, seconds: float) -> Size | Unreadable:
     if time.monotonic() > end:
-        return Unreadable(f"{broker}: queue {queue}: no answer within {seconds:g} s")
+        return Unreadable(f"{subject}: no answer within {seconds:g} s")
     try:
-        return _asked(broker, queue, seconds, is_consumed=is_consumed)
+        return asked()
     except _UnknownError as unknown:
-        return Unreadable(f"{broker}: queue {queue}: {unknown}")
-    except Exception as error:  # noqa: BLE001 (options are of any type, an answer may be anything)
-        return Unreadable(f"{broker}: queue {queue}: {type(error).__name__}")
+        return Unreadable(f"{subject}: {unknown}")
+    except Exception:  # noqa: BLE001 (options are of any type, an answer may be anything)
+        return Unreadable(f"{subject}: {faults.UNKNOWN}")
 
 
-def _asked(broker: Broker, queue: str, seconds: float, *, is_consumed: bool) -> Size:
+def _asked(broker: Broker, hosts: Hosts, queue: str, seconds: float, *, is_consumed: bool) -> Size:
     try:
         from botocore.exceptions import (  # noqa: PLC0415 (an extra)
             ClientError,
@@ -113,7 +116,7 @@ def _asked(broker: Broker, queue: str, seconds: float, *, is_consumed: bool) -> 
     chosen = predefined.get(name, {})
     account = _account(broker, chosen)
     with _MAKING:
-        client = _client(account, seconds)
+        client = _client(account, hosts, seconds)
     try:
         told = client.get_queue_attributes(QueueUrl=chosen.get("url") or _url(client, name), AttributeNames=_COUNTS)
         return Size(*(int(told["Attributes"][count]) for count in _COUNTS))
@@ -139,14 +142,15 @@ def _words(answer: Mapping[str, Any], account: Account) -> str:
         return f"{who} is not valid"
     if code in _DENIED or status == HTTPStatus.FORBIDDEN:
         return f"{who} may not read it: allow sqs:GetQueueUrl and sqs:GetQueueAttributes"
-    return "too many requests" if code in _THROTTLED else f"refused with HTTP {status}"
+    return "too many requests" if code in _THROTTLED else REFUSED
 
 
 def _account(broker: Broker, chosen: Mapping[str, Any]) -> Account:
     """Return where a queue is, by its own predefined settings if it has any, by the URL and the options else."""
     [part] = broker.parts
     scheme, port = "https" if broker.options.get("is_secure") else "http", f":{part.port}" if part.port else ""
-    endpoint = f"{scheme}://{part.hostname}{port}" if part.hostname else None
+    host = f"[{part.hostname}]" if ":" in (part.hostname or "") else part.hostname
+    endpoint = f"{scheme}://{host}{port}" if host else None
     region = chosen.get("region") or broker.options.get("region") or _own_region()
     key, secret = chosen.get("access_key_id") or part.username, chosen.get("secret_access_key") or part.password
     if endpoint and not key and not _AMAZON.fullmatch(part.hostname):
@@ -176,8 +180,11 @@ def _session(seconds: float) -> Any:
 
 
 @lru_cache(_CLIENTS)
-def _client(account: Account, seconds: float) -> Any:
-    """Return a client, which takes 0.1 s to make, and keeps its connections. It is not kept without credentials."""
+def _client(account: Account, hosts: Hosts, seconds: float) -> Any:
+    """Return a client, which takes 0.1 s to make, and keeps its connections. It is not kept without credentials.
+
+    Only what the app names is judged by `hosts`: Amazon's own servers, and where our role is from, it does not choose.
+    """
     from botocore.httpsession import URLLib3Session  # noqa: PLC0415
 
     session = _session(seconds)
@@ -194,7 +201,7 @@ def _client(account: Account, seconds: float) -> Any:
         http = URLLib3Session(
             verify=session.get_config_variable("ca_bundle") or True, timeout=(seconds / 2, seconds / 2)
         )
-        client.meta.events.register("before-send.sqs", partial(_sent, http))
+        client.meta.events.register("before-send.sqs", partial(_sent, http, hosts))
     return client
 
 
@@ -207,12 +214,18 @@ class _Body(NamedTuple):
         yield self.read
 
 
-def _sent(http: Any, request: Any, **_: Any) -> Any:
+def _sent(http: Any, hosts: Hosts, request: Any, **_: Any) -> Any:
     """Return the answer of a server that is not known, and no more of it than Amazon's could have."""
     from botocore.awsrequest import AWSResponse  # noqa: PLC0415
 
     request.stream_output = True  # botocore would read all of it, however much
-    answer = http.send(request)
+    with hosts.only():
+        try:
+            answer = http.send(request)
+        except Exception:
+            if was_denied():
+                raise _UnknownError(faults.DENIED) from None
+            raise
     body = _Body(answer.raw.read(_MOST_BYTES))
     if len(body.read) == _MOST_BYTES:
         answer.raw.close()

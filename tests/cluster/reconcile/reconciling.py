@@ -130,6 +130,7 @@ class Reconciler:
             selector="",
             request_timeout=10.0,
             broker_timeout=5.0,
+            broker_hosts="127.0.0.1",
             log_format="text",
             log_level="INFO",
             dry_run=False,

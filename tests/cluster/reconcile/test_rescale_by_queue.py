@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import servers
 from celery import Celery
 from kombu import pools
 from servers import redis, redis_program, until  # noqa: F401 (fixtures)
@@ -367,7 +368,7 @@ def from_secret(shop, broker):
 
 
 def test_a_secret_is_forgotten_some_time_after_the_app_is_gone(shop, reconciler, broker, from_secret):
-    demand = Demand(reconciler.client, timeout_seconds=5.0, kept_seconds=3.0)
+    demand = Demand(reconciler.client, servers.HOSTS, timeout_seconds=5.0, kept_seconds=3.0)
     reconciler.looks.end()
     reconciler.looks.ticks.demand = demand
     group = {"name": "worker", "queues": ["celery"], "scaling": {"maxReplicas": 9, "queue": {"averageLength": 2}}}
@@ -396,7 +397,7 @@ def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, 
         shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
         shop.cluster.kubectl("delete", "secret", "shop-broker")
         reconciler.looks.end()
-        reconciler.looks.ticks.demand = Demand(reconciler.client, timeout_seconds=5.0)  # a minute later
+        reconciler.looks.ticks.demand = Demand(reconciler.client, servers.HOSTS, timeout_seconds=5.0)  # a minute later
         reconciler.run()
         assert reason(shop)[1].endswith(f"{secret} is not there")
         assert replicas(shop) == 4

@@ -29,6 +29,7 @@ SETTINGS = {
     "selector": "",
     "request_timeout": 10.0,
     "broker_timeout": 5.0,
+    "broker_hosts": "",
     "log_format": "text",
     "log_level": "INFO",
 }

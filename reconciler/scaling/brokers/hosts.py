@@ -1,0 +1,134 @@
+"""Which servers may be connected to: whoever writes a CeleryApp chooses the address, and we stand where they do not.
+
+Python tells its audit hooks of each name that is to be looked up, and of each address before it is connected to. So it
+is the address itself that is judged, not a name that may lead elsewhere the next moment, and no client, Sentinel or
+redirect leads past it. Only threads within `Hosts.only` are judged: the API server and Amazon's roles are not an app's.
+"""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Self
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_METADATA = ("168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::/32")
+"""Where Azure, Alibaba, Oracle, AWS and Google tell secrets to whoever asks; others do so at addresses of the link."""
+_NEVER = tuple(map(ip_network, (*_METADATA, "0.0.0.0/8")))
+_NAT64 = ip_network("64:ff9b::/96")
+_HERE = threading.local()
+
+
+class DeniedError(OSError):
+    """An address that may not be connected to."""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """What `--broker-hosts` allows; if nothing is listed, all but this machine, its link and the metadata of clouds."""
+
+    patterns: tuple[str, ...] = ()
+    """Of names: `*.svc.cluster.local`."""
+    networks: tuple[Network, ...] = ()
+    """Of addresses, these ones whatever they are."""
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return what a list says, with commas or spaces in between. Raises ValueError for what is none of both."""
+        patterns, networks = list[str](), list[Network]()
+        for each in text.replace(",", " ").split():
+            try:
+                networks.append(ip_network(each, strict=False))
+            except ValueError:
+                if not each.isprintable() or set(each) & set("/:@"):
+                    raise ValueError(f"{each} is neither a host's name, such as *.example.com, nor a network") from None
+                patterns.append(each.lower())
+        return cls(tuple(patterns), tuple(networks))
+
+    @contextmanager
+    def only(self) -> Iterator[None]:
+        """Let this thread connect to nothing else meanwhile: it raises DeniedError."""
+        _listen()
+        before, _HERE.watch = getattr(_HERE, "watch", None), _Watch(self)
+        try:
+            yield
+        finally:
+            _HERE.watch = before
+
+    def allow_name(self, name: str) -> bool:
+        """Say whether a name may be looked up: one of which no address could be connected to need not be."""
+        return bool(self.networks) or self._is_listed(name)
+
+    def allow(self, name: str, address: str) -> bool:
+        """Say whether an address may be connected to that was found under a name."""
+        try:
+            known = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        if any(each in network for network in self.networks for each in _forms(known)):
+            return True
+        return self._is_listed(name) and not any(map(_is_special, _forms(known)))
+
+    def _is_listed(self, name: str) -> bool:
+        nothing = not self.patterns and not self.networks
+        return nothing or any(fnmatchcase(name.lower().rstrip("."), pattern) for pattern in self.patterns)
+
+
+class _Watch:
+    """What a thread may do, and did."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self.hosts, self.name, self.denied = hosts, "", False
+
+    def told(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.getaddrinfo":
+            self.name = _text(arguments[0])
+            self._judge(allowed=self.hosts.allow_name(self.name))
+        else:
+            address = arguments[1]
+            is_internet = isinstance(address, tuple) and isinstance(address[0], str)  # and no path of a Unix socket
+            self._judge(allowed=is_internet and self.hosts.allow(self.name or address[0], address[0]))
+
+    def _judge(self, *, allowed: bool) -> None:
+        if not allowed:
+            self.denied = True
+            raise DeniedError("not allowed by --broker-hosts")
+
+
+def was_denied() -> bool:
+    """Say whether this thread has wanted to connect to what it may not: clients swallow that, and go on."""
+    return bool((watch := getattr(_HERE, "watch", None)) and watch.denied)
+
+
+@cache
+def _listen() -> None:
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("socket.connect", "socket.getaddrinfo") and (watch := getattr(_HERE, "watch", None)):
+            watch.told(event, arguments)
+
+    sys.addaudithook(hook)  # which cannot be taken away again
+
+
+def _text(name: object) -> str:
+    return name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
+
+
+def _forms(address: Address) -> tuple[Address, ...]:
+    """Return the address, and the IPv4 one that leads to the same."""
+    if isinstance(address, IPv4Address):
+        return (address,)
+    inner = address.ipv4_mapped or address.sixtofour
+    if address in _NAT64:
+        inner = IPv4Address(int(address) & 0xFFFFFFFF)
+    return (address, inner) if inner else (address,)
+
+
+def _is_special(address: Address) -> bool:
+    is_near = address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
+    return is_near or any(address in network for network in _NEVER)
