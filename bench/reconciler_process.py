@@ -149,6 +149,7 @@ def pod(plane: Cluster, log_level: str = "WARNING") -> Iterator[dict[str, str]]:
             "KUBERNETES_SERVICE_HOST": "127.0.0.1",
             "KUBERNETES_SERVICE_PORT": str(plane.port),
             "CELERY_RECONCILE_SERVICE_ACCOUNT": folder,
+            "CELERY_RECONCILE_BROKER_HOSTS": "127.0.0.1",
             "CELERY_RECONCILE_LOG_LEVEL": log_level,
         }
 

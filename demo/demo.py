@@ -200,7 +200,7 @@ def redis(folder: Path, *flags: str, address: str = "127.0.0.1") -> Iterator[str
 @contextmanager
 def reconciling(environment: dict[str, str], path: Path) -> Iterator[TextIO]:
     """Run celery-reconcile, and yield its log to be read on."""
-    command = ["celery-reconcile", "run", "--context", "robot"]
+    command = ["celery-reconcile", "run", "--context", "robot", "--broker-hosts", "127.0.0.1"]
     prompt(f"{' '.join(command)} &")
     with (
         path.open("w", encoding="utf-8") as output,
