@@ -50,6 +50,11 @@ _SHARED = (
         callback=lambda *given: _hosts(given[2]),
         help="Names (*.example.com) and networks where brokers may be; else all but what is near.",
     ),
+    option(
+        "--allow-cluster-trigger-authentication",
+        is_flag=True,
+        help="Let apps use KEDA's ClusterTriggerAuthentications: the cluster's credentials for brokers.",
+    ),
     option("--log-format", type=click.Choice(list(logs.FORMATTERS)), default="text"),
     option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), default="INFO"),
 )

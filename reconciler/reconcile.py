@@ -44,6 +44,8 @@ class World:
     """Which reconciler we are, to tell another one from."""
     dry_run: bool = False
     may_roll: Callable[[App], bool] = lambda _: True
+    lends: bool = False
+    """Whether apps may use credentials of the cluster."""
 
 
 class Warned(NamedTuple):
@@ -121,7 +123,7 @@ def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepRe
     if not plan.applies(app):
         own = {ref: fight for ref, fight in before.fights.items() if ref == app.ref and plan.reports(app)}
         return Known(fights=own), (), None
-    scene = Scene(world.cluster, world.cache, world.schema, world.now, world.dry_run, world.may_roll)
+    scene = Scene(world.cluster, world.cache, world.schema, world.now, world.dry_run, world.may_roll, world.lends)
     try:
         known, results = children.applied(scene, app, before)
     except Halted:

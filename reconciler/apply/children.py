@@ -28,6 +28,8 @@ class Scene(NamedTuple):
     dry_run: bool
     may_roll: Callable[[App], bool]
     """Whether one more app may change its pod templates though nobody has changed its spec."""
+    lends: bool = False
+    """Whether apps may use credentials of the cluster, KEDA's ClusterTriggerAuthentications."""
 
 
 class Applied(NamedTuple):
@@ -74,6 +76,8 @@ def _examined(scene: Scene, app: App, known: Known, manifest: Manifest, *, is_ne
     """Return the child with what is there of it, and what an apply would change unless that is known."""
     store = scene.cache.children[manifest["kind"]]
     child = plan.never_shrunk(Child(manifest, store.get(Ref.of(manifest))))
+    if not scene.lends and (verdict := verdicts.of_the_cluster(child)):
+        return replace(child, obstacle=verdict)
     if store.problem:
         return replace(child, obstacle=verdicts.unlisted(store.problem, is_stalled=store.is_forbidden))
     if failure := known.failed(child.ref, child.about, scene.now):

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from reconciler.apply.child import Child
 from reconciler.cluster.errors import ClusterError, Forbidden, Invalid
-from reconciler.model import Verdict
+from reconciler.model import SCALED_OBJECT, Verdict
 from render.errors import InvalidInput, dotted
 
 INVALID, LIST_FAILED, CRASHED = "InvalidSpec", "ListFailed", "InternalError"
@@ -36,6 +37,16 @@ def _reason(error: ClusterError) -> str:
 def unlisted(problem: str, *, is_stalled: bool) -> Verdict:
     """Say that nothing is known of a kind."""
     return Verdict(LIST_FAILED, problem, is_stalled)
+
+
+def of_the_cluster(child: Child) -> Verdict | None:
+    """Refuse a ScaledObject that would have KEDA use credentials of the cluster, which are not its author's."""
+    triggers = child.desired.get("spec", {}).get("triggers", ()) if child.ref.kind == SCALED_OBJECT.name else ()
+    used = [trigger.get("authenticationRef", {}) for trigger in triggers]
+    names = ", ".join(sorted({each["name"] for each in used if each.get("kind") == "ClusterTriggerAuthentication"}))
+    why = f"{child.ref} uses the ClusterTriggerAuthentication {names}: name a TriggerAuthentication, or have"
+    why = f"{why} celery-reconcile run with --allow-cluster-trigger-authentication"
+    return Verdict("Forbidden", why, is_stalled=True) if names else None
 
 
 def waiting(message: str) -> Verdict:

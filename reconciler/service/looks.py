@@ -96,6 +96,7 @@ class Looks:
             now=self.now(),
             installation=self._installation,
             dry_run=self.settings.dry_run,
+            lends=self.settings.allow_cluster_trigger_authentication,
             may_roll=(lambda _: True) if self.settings.dry_run else self.rollouts.may_roll,
         )
         try:

@@ -28,6 +28,7 @@ class Settings:
     request_timeout: float
     broker_timeout: float
     broker_hosts: str
+    allow_cluster_trigger_authentication: bool
     log_format: str
     log_level: str
     interval_seconds: float | None = None

@@ -31,6 +31,7 @@ GIVEN = {
     "request_timeout": 10.0,
     "broker_timeout": 5.0,
     "broker_hosts": "",
+    "allow_cluster_trigger_authentication": False,
     "log_format": "text",
     "log_level": "INFO",
 }

@@ -131,6 +131,7 @@ class Reconciler:
             request_timeout=10.0,
             broker_timeout=5.0,
             broker_hosts="127.0.0.1",
+            allow_cluster_trigger_authentication=False,
             log_format="text",
             log_level="INFO",
             dry_run=False,
