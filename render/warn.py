@@ -3,12 +3,25 @@
 from collections.abc import Callable, Iterable
 
 from render.errors import Problem, dotted
-from render.hazards import disruption, pools, queues, resources, scaling, secrets, settings, shutdown, storage, versions
+from render.hazards import (
+    disruption,
+    flower,
+    pools,
+    queues,
+    resources,
+    scaling,
+    secrets,
+    settings,
+    shutdown,
+    storage,
+    versions,
+)
 from render.hazards.hazard import Hazard
 from render.model import CeleryApp, Document
 
 RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *disruption.RULES,
+    *flower.RULES,
     *pools.RULES,
     *queues.RULES,
     *resources.RULES,
