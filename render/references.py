@@ -67,7 +67,10 @@ OWN_NAMES: Paths = {
         "spec/flower/ingress/tlsSecretName",
     ),
     "StorageClass": ("spec/beat/storage/storageClassName", "spec/flower/persistence/storageClassName"),
-    "TriggerAuthentication": ("spec/workers/scaling/keda/authenticationRef/name",),
+    "TriggerAuthentication": (
+        "spec/workers/scaling/keda/authenticationRef/name",
+        "spec/workers/scaling/keda/triggers/authenticationRef/name",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from render.errors import Problem, dotted
 from render.hazards import (
     arguments,
     disruption,
+    flower,
     pools,
     queues,
     resources,
@@ -23,6 +24,7 @@ from render.model import CeleryApp, Document
 RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *arguments.RULES,
     *disruption.RULES,
+    *flower.RULES,
     *pools.RULES,
     *queues.RULES,
     *resources.RULES,

@@ -35,6 +35,7 @@ PATTERNS = {
     "^[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?$": (
         "must be a class such as django_celery_beat.schedulers:DatabaseScheduler"
     ),
+    "^[a-z]+(-[a-z0-9]+)*$": "must be lower-case letters, with digits after a dash such as office-hours or night-2",
     "^[a-z]([-a-z0-9]*[a-z0-9])?$": "must be lower-case letters, digits and dashes and begin with a letter",
     "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
         "must be lower-case letters, digits and dashes and begin with a letter"

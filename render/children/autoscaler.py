@@ -31,12 +31,14 @@ def horizontal_pod_autoscaler(app: CeleryApp, group: Component) -> Manifest:
 
 def scaled_object(app: CeleryApp, group: Component) -> Manifest:
     scaling = group.spec["scaling"]
+    keda: Mapping[str, Any] = scaling.get("keda", {})
     lengths = trigger.queue_lengths(app, group) if "queue" in scaling else []
+    further = [dict(given) for given in keda.get("triggers", ())]
     resources = [trigger.resource(resource, *target) for resource, target in _targets(scaling)]
     behavior = pod.canonical(scaling.get("behavior"), TOLERANCES)
     advanced = {
         **({"horizontalPodAutoscalerConfig": {"behavior": behavior}} if behavior else {}),
-        **({"scalingModifiers": trigger.total(lengths, scaling["queue"]["averageLength"])} if lengths else {}),
+        **({"scalingModifiers": trigger.total(lengths, further, scaling["queue"]["averageLength"])} if lengths else {}),
     }
     paused = {naming.KEDA_PAUSED_ANNOTATION: "true"} if scaling["paused"] else {}
     return {
@@ -48,8 +50,10 @@ def scaled_object(app: CeleryApp, group: Component) -> Manifest:
             "minReplicaCount": scaling["minReplicas"],
             "maxReplicaCount": scaling["maxReplicas"],
             "cooldownPeriod": scaling["cooldownSeconds"],
+            **({"pollingInterval": keda["pollingSeconds"]} if "pollingSeconds" in keda else {}),
+            **({"fallback": dict(keda["fallback"])} if "fallback" in keda else {}),
             **({"advanced": advanced} if advanced else {}),
-            "triggers": [*lengths, *resources],
+            "triggers": [*lengths, *further, *resources],
         },
     }
 

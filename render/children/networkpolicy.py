@@ -10,7 +10,8 @@ from render.model import CeleryApp, Component, Manifest
 def network_policy(app: CeleryApp, flower: Component) -> Manifest:
     peers = deepcopy(flower.spec["networkPolicy"]["from"])
     # An empty list of peers means everybody to Kubernetes; our nobody is a policy without a rule.
-    rule = {"from": peers, "ports": [{"port": flower.spec["port"], "protocol": "TCP"}]}
+    port = flower.spec["service"].get("targetPort", flower.spec["port"])
+    rule = {"from": peers, "ports": [{"port": port, "protocol": "TCP"}]}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

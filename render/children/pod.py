@@ -46,9 +46,15 @@ NO_SERVICE_ACCOUNT: Manifest = {
 TMP = Volume("celery-tmp", "/tmp", {"emptyDir": {}})  # noqa: S108 (a volume: so that the root can be read-only)
 
 
-def metadata(app: CeleryApp, component: str, annotations: Mapping[str, str] = MappingProxyType({})) -> Manifest:
-    """Return the metadata of the component's child, with annotations of its own over those of all children."""
-    return _metadata(app, component, app.spec, {**app.spec.get("annotations", {}), **annotations})
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def metadata(
+    app: CeleryApp, component: str, annotations: Mapping[str, str] = NONE, labels: Mapping[str, str] = NONE
+) -> Manifest:
+    """Return the metadata of the component's child, with annotations and labels of its own over those of all."""
+    given = {"labels": {**app.spec.get("labels", {}), **labels}}
+    return _metadata(app, component, given, {**app.spec.get("annotations", {}), **annotations})
 
 
 def _metadata(app: CeleryApp, component: str, given: Mapping[str, Any], annotations: Mapping[str, str]) -> Manifest:

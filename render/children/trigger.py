@@ -42,9 +42,15 @@ def queue_lengths(app: CeleryApp, group: Component) -> list[Manifest]:
     ]
 
 
-def total(triggers: list[Manifest], average_length: int) -> Manifest:
-    """Return the sum of the triggers as one metric: left alone, KEDA goes by the longest queue."""
-    formula = " + ".join(trigger["name"] for trigger in triggers)
+def total(lengths: list[Manifest], clocks: list[Manifest], average_length: int) -> Manifest:
+    """Return the sum of the lengths as one metric: left alone, KEDA goes by the longest queue.
+
+    It then asks for nothing that the formula leaves out. A clock wants pods, so it counts as the messages for these.
+    """
+    formula = " + ".join(trigger["name"] for trigger in lengths)
+    if clocks:
+        pods = (f'$env["{trigger["name"]}"] * {average_length}' for trigger in clocks)
+        formula = f"max({', '.join([formula, *pods])})"
     return {"formula": formula, "target": str(average_length), "metricType": "AverageValue"}
 
 
@@ -114,12 +120,12 @@ def _parameters(app: CeleryApp) -> Manifest:
 
 def _needs_parameters(group: Component) -> bool:
     scaling = group.spec.get("scaling", {})
-    return scaling.get("engine") == "KEDA" and "queue" in scaling and "keda" not in scaling
+    return scaling.get("engine") == "KEDA" and "queue" in scaling and "authenticationRef" not in scaling.get("keda", {})
 
 
 def _authentication(app: CeleryApp, group: Component) -> Manifest:
-    if "keda" in group.spec["scaling"]:
-        return {"authenticationRef": dict(group.spec["scaling"]["keda"]["authenticationRef"])}
+    if given := group.spec["scaling"].get("keda", {}).get("authenticationRef"):
+        return {"authenticationRef": dict(given)}
     if _parameters(app):
         return {"authenticationRef": {"name": naming.derived(app.name, naming.BROKER)}}
     return {}

@@ -1,6 +1,7 @@
-"""Groups that the reconciler cannot see into, and workers that Flower cannot see."""
+"""Groups that the reconciler cannot see into, counts that KEDA cannot reach, and workers that Flower cannot see."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from render.hazards.hazard import Hazard, groups
 from render.model import CeleryApp
@@ -20,6 +21,22 @@ def deaf_workers(app: CeleryApp) -> Iterator[Hazard]:
             )
 
 
+def unreached_counts(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each count of pods that KEDA is told and never gets to."""
+    for group in groups(app):
+        scaling = group.spec.get("scaling", {})
+        keda: Mapping[str, Any] = scaling.get("keda", {})
+        clocks = {
+            ("triggers", at, "metadata", "desiredReplicas"): int(trigger["metadata"]["desiredReplicas"])
+            for at, trigger in enumerate(keda.get("triggers", ()))
+            if trigger["type"] == "cron"
+        }
+        fallback = {("fallback", "replicas"): keda["fallback"]["replicas"]} if "fallback" in keda else {}
+        for place, count in [*fallback.items(), *clocks.items()]:
+            if count > scaling["maxReplicas"]:
+                yield Hazard(group.at("scaling", "keda", *place), "there are never more than maxReplicas: raise that")
+
+
 def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each argument that takes a group from Flower's sight."""
     for group in groups(app):
@@ -28,4 +45,4 @@ def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("args", number), "Flower takes such workers to be offline: remove it")
 
 
-RULES = (deaf_workers, hidden_workers)
+RULES = (deaf_workers, unreached_counts, hidden_workers)

@@ -6,7 +6,7 @@ from typing import Any
 
 from render import naming
 from render.errors import Path
-from render.hazards.hazard import Hazard, blocks
+from render.hazards.hazard import Hazard, blocks, groups
 from render.model import CeleryApp
 
 IN_TEXT = re.compile(
@@ -63,6 +63,15 @@ def in_args(app: CeleryApp) -> Iterator[Hazard]:
                 yield from _judged((*path, field, at), "", argument, IN_SETTINGS)
 
 
+def in_triggers(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each password in a trigger of KEDA's."""
+    for group in groups(app):
+        for at, trigger in enumerate(group.spec.get("scaling", {}).get("keda", {}).get("triggers", ())):
+            for name, value in trigger["metadata"].items():
+                place = group.at("scaling", "keda", "triggers", at, "metadata", name)
+                yield from _judged(place, name, value, "use authenticationRef, which reads a Secret")
+
+
 def _judged(path: Path, name: str, value: str, instead: str) -> Iterator[Hazard]:
     """Yield an error for what is a password, and a warning for what looks like one by its name."""
     if any(_is_secret(found["user"] or found["query"]) for found in IN_TEXT.finditer(value)) or (
@@ -89,4 +98,4 @@ def _texts(value: Any, path: Path, key: str) -> Iterator[tuple[Path, str, str]]:
         yield path, key, value
 
 
-RULES = (in_env, in_settings, in_args)
+RULES = (in_env, in_settings, in_args, in_triggers)

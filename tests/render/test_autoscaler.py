@@ -271,6 +271,50 @@ def test_keda_gets_the_parts_of_rabbitmq(scaled):
     }
 
 
+DAY = {"timezone": "UTC", "start": "0 7 * * *", "end": "0 19 * * *", "desiredReplicas": "4"}
+CRON = {"name": "office-hours", "type": "cron", "metadata": DAY}
+
+
+def test_keda_goes_by_the_clock_alone(scaled):
+    load = {"name": "load", "type": "prometheus", "metricType": "Value", "metadata": {"threshold": "3"}}
+    load |= {"authenticationRef": {"name": "prometheus"}}
+    scaling = {"minReplicas": 0, "cooldownSeconds": 60, "keda": {"triggers": [CRON, load]}}
+    keda, found = scaled("KEDA", scaling, broker={"urlFrom": SECRET})
+    assert keda["spec"] == {
+        "scaleTargetRef": TARGET,
+        "minReplicaCount": 0,
+        "maxReplicaCount": 5,
+        "cooldownPeriod": 60,
+        "triggers": [CRON, load],
+    }
+    assert "TriggerAuthentication/shop-broker" not in found
+
+
+def test_the_clock_has_as_many_pods_as_it_wants_beside_a_queue(scaled):
+    keda, found = scaled(
+        "KEDA",
+        {"queue": {"averageLength": 8}, "keda": {"triggers": [CRON, CRON | {"name": "noon"}]}},
+        {"queues": ["a", "b"]},
+        broker={"type": "RabbitMQ", "urlFrom": SECRET},
+    )
+    formula = 'max(s0 + s1, $env["office-hours"] * 8, $env["noon"] * 8)'
+    assert keda["spec"]["advanced"]["scalingModifiers"] == {
+        "formula": formula,
+        "target": "8",
+        "metricType": "AverageValue",
+    }
+    assert [trigger["name"] for trigger in keda["spec"]["triggers"]] == ["s0", "s1", "office-hours", "noon"]
+    assert "TriggerAuthentication/shop-broker" in found
+
+
+def test_keda_is_told_how_often_to_look_and_what_to_do_when_it_cannot_see(scaled):
+    fallback = {"failureThreshold": 3, "replicas": 4, "behavior": "currentReplicasIfHigher"}
+    scaling = {"queue": {"averageLength": 8}, "keda": {"pollingSeconds": 10, "fallback": fallback}}
+    keda, _ = scaled("KEDA", scaling, broker=REDIS)
+    assert keda["spec"]["pollingInterval"] == 10
+    assert keda["spec"]["fallback"] == fallback
+
+
 def test_keda_scales_by_cpu_and_memory_too(scaled):
     scaling = {"cpu": {"averageUtilization": 70}, "memory": {"averageValue": "1024Mi"}, "behavior": BEHAVIOR}
     keda, _ = scaled("KEDA", scaling, resources={"requests": {"cpu": "1"}})

@@ -90,6 +90,22 @@ def test_the_service_leads_to_the_named_port(children):
     }
 
 
+def test_the_service_leads_to_a_proxy_beside_flower_and_the_policy_lets_in_to_that_alone(children):
+    service = {"targetPort": "proxy", "labels": {"release": "prometheus", "team": "b"}}
+    fields = {"auth": {"external": True}, "service": service, "networkPolicy": {"from": [{"podSelector": {}}]}}
+    found = children(labels={"team": "a"}, flower=fields)
+    labels = found["Service/shop-flower"]["metadata"]["labels"]
+    assert (labels["release"], labels["team"]) == ("prometheus", "b")
+    [port] = found["Service/shop-flower"]["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (5555, "proxy")
+    [rule] = found["NetworkPolicy/shop-flower"]["spec"]["ingress"]
+    assert rule["ports"] == [{"port": "proxy", "protocol": "TCP"}]
+
+
+def test_flower_asks_nobody_where_a_proxy_does(flower):
+    assert flower(auth={"external": True}, ingress={"host": "flower.example.com"}) == flower()
+
+
 @pytest.mark.parametrize(("fields", "path"), [({}, "/"), ({"urlPrefix": "a/b"}, "/a/b")])
 def test_the_ingress_leads_to_the_service(children, fields, path):
     ingress = {"className": "nginx", "host": "flower.example.com", "tlsSecretName": "tls"}

@@ -322,7 +322,7 @@ def test_every_problem_is_found_at_once_and_stands_at_its_line():
         'app.yaml:10: spec.workers[0].concurency: unknown field; did you mean "concurrency"?',
         'app.yaml:11: spec.workers[0].replicas: must be an integer, is the string "3": write 3 without quotes',
         'app.yaml:13: spec.workers[1].queues[1]: duplicate entry: "a" is in the list already',
-        "app.yaml:14: spec.workers[1].scaling: set at least one of queue, cpu and memory",
+        "app.yaml:14: spec.workers[1].scaling: set at least one of queue, cpu, memory and keda.triggers",
     ]
 
 

@@ -24,7 +24,7 @@ STRINGS = (
     *("beat", "flower", "celery-data", "data", "worker", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"),
     *("REMAP_SIGTERM", "celeryproject.org/app", "redis://me:secret@r", "amqp://r//?a=b:c@d", "cpu", "memory", "--"),
     *("-c4", "--pool=solo", "--statedb=a", "-EB", "--port=1", "KEDA", "HPA", "Redis", "Ping", "None", "Off", "0"),
-    *("5.6", "ClusterIP"),
+    *("5.6", "ClusterIP", "office-hours", "night-2", "s0", "cron"),
     # What readers take for something else, and what patterns of other languages let pass.
     *("", " ", "a\n", "\na", "shop\n", "5.5\n", "25%\n", "auto\n", "a\r\n", "a\tb", "\x00", "\x7f", "\x85"),
     *("\u2028", "\ufeff", "é", "\u017f", "K", "a\u0300", "\U0001d482", "😀", "true", "null", "~", "yes", "1.0"),
