@@ -22,3 +22,8 @@ def settings(values: Mapping[str, Any]) -> Iterator[str]:
     """
     for setting, value in sorted(values.items()):
         yield f"{setting}=(json){json.dumps(value, ensure_ascii=False, separators=(',', ':'), sort_keys=True)}"
+
+
+def last(values: Mapping[str, Any]) -> list[str]:
+    """Return the settings as the end of a command line; nothing where there are none."""
+    return ["--", *settings(values)] if values else []

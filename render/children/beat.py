@@ -24,4 +24,10 @@ def args(beat: Component) -> list[str]:
         "max-interval": spec.get("maxIntervalSeconds"),
         **({"hostname": naming.nodename(beat.name), "enable-remote-control": True} if pinged else {}),
     }
-    return [f"--app={spec['app']}", "beat", *arguments.options(options), *spec.get("args", ())]
+    return [
+        f"--app={spec['app']}",
+        "beat",
+        *arguments.options(options),
+        *spec.get("args", ()),
+        *arguments.last(spec.get("settings", {})),
+    ]

@@ -21,6 +21,8 @@ CHECK = f"{naming.PROBE_PATH}/{naming.CHECK_FILE}"
 QUICK = ("-I", "-S", CHECK)  # -I -S: neither the environment nor site-packages: see bench/bench_probe.py
 STARTUP_SECONDS = LIVENESS_SECONDS = 300
 """What beat is given; a worker group says itself."""
+ASKING = ("accept_content=", "broker_", "control_")
+"""Begin the settings by which a question and its answer find their way."""
 GRACE_SECONDS = 60
 """Who stands still does not hear SIGTERM: a grace meant for tasks that take hours would only delay the restart."""
 
@@ -110,9 +112,7 @@ def _ping(app: CeleryApp, component: Component, startup: int, limit: int | None)
     The main loop answers, so what may stand still for any time is not probed for life.
     """
     broker = [
-        argument
-        for argument in arguments.settings(component.spec.get("settings", {}))
-        if argument.startswith("broker_")
+        argument for argument in arguments.settings(component.spec.get("settings", {})) if argument.startswith(ASKING)
     ]
     python = start.python(component.spec)
     command = (*start.launcher(app, component.spec), python, CHECK, "ping", component.name, *broker)

@@ -41,13 +41,12 @@ def queues(group: Component) -> tuple[str, ...]:
 
 def args(group: Component) -> list[str]:
     """Return the arguments of `celery`."""
-    settings = list(arguments.settings(_settings(group.spec)))
     return [
         f"--app={group.spec['app']}",
         "worker",
         *arguments.options({"hostname": naming.nodename(group.name), **_options(group)}),
         *group.spec.get("args", ()),
-        *(["--", *settings] if settings else []),
+        *arguments.last(_settings(group.spec)),
     ]
 
 

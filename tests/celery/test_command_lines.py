@@ -94,6 +94,14 @@ def test_settings_arrive_as_what_they_are(worker):
     assert app.conf.worker_soft_shutdown_timeout == 30
 
 
+def test_beat_gets_the_settings_too(rendered, parsed):
+    settings = {"beat_max_loop_interval": 5, "redbeat_lock_timeout": 60, "task_default_queue": "shop"}
+    found = parsed(rendered(settings=settings, workers=[], beat={})["beat"])
+    app = found.obj.app
+    app.config_from_cmdline(found.args)
+    assert {name: app.conf[name] for name in settings} == settings
+
+
 @pytest.mark.parametrize("name", ["prefork", "gevent", "threads", "processes"])
 def test_pools_have_the_names_that_celery_knows(worker, name):
     from celery.concurrency import ALIASES  # noqa: PLC0415

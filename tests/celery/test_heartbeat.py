@@ -137,7 +137,8 @@ def test_before_the_app_is_loaded_nothing_is_well(rendered, run):
 
 def test_ping_tells_a_worker_that_answers_from_one_that_does_not(rendered, run, redis, until):
     redis.start()
-    spec = {"broker": {"url": redis.url}, "settings": {"broker_transport_options": {"global_keyprefix": "shop."}}}
+    settings = {"broker_transport_options": {"global_keyprefix": "shop."}, "control_exchange": "shop"}
+    spec = {"broker": {"url": redis.url}, "settings": settings}
     running = run(rendered(workers=[{"name": "worker", "probe": {"type": "Ping"}}], **spec)["worker"], {})
     until(lambda: running.well("liveness"), "an answer")
     running.process.send_signal(signal.SIGSTOP)

@@ -66,9 +66,14 @@ def test_a_worker_that_stands_still_is_not_given_the_time_that_tasks_take(probes
 
 
 def test_ping_asks_the_node_through_the_broker_with_the_brokers_settings(probes):
-    settings = {"broker_transport_options": {"global_keyprefix": "shop"}, "task_acks_late": True}
+    settings = {
+        "broker_transport_options": {"global_keyprefix": "shop"},
+        "control_exchange": "shop",
+        "task_acks_late": True,
+    }
     group = {"probe": {"type": "Ping"}, "settings": settings}
-    command = ["python3", CHECK, "ping", "worker", 'broker_transport_options=(json){"global_keyprefix":"shop"}']
+    found = ['broker_transport_options=(json){"global_keyprefix":"shop"}', 'control_exchange=(json)"shop"']
+    command = ["python3", CHECK, "ping", "worker", *found]
     assert probes(group, broker={"url": "redis://r"}) == {
         "startupProbe": {
             "exec": {"command": command},
