@@ -107,7 +107,7 @@ def test_the_apps_of_a_page_can_be_rendered(source, tmp_path):
     apps = [text for text in blocks(source, "yaml") if APP in text]
     for text in apps:
         (tmp_path / "app.yaml").write_text(text if "\nspec:" in text else f"{text}{REST}")
-        assert pipeline.files(pipeline.bases([str(tmp_path / "app.yaml")], schema.load()))
+        assert pipeline.files(pipeline.bases([str(tmp_path / "app.yaml")], schema.load(), strict=True))
 
 
 def test_the_app_of_the_quickstart_can_be_scaled_as_it_says(tmp_path):
