@@ -15,6 +15,7 @@ from render.hazards import (
     settings,
     shutdown,
     storage,
+    users,
     variables,
     versions,
 )
@@ -33,6 +34,7 @@ RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *settings.RULES,
     *shutdown.RULES,
     *storage.RULES,
+    *users.RULES,
     *variables.RULES,
     *versions.RULES,
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from render.hazards.celery_settings import SINCE
-from render.hazards.hazard import Hazard, blocks
+from render.hazards.hazard import COMMON, Hazard, blocks
 from render.hazards.versions import minor
 from render.model import CeleryApp
 
@@ -16,6 +16,9 @@ NAMESPACES = ("task", "worker", "beat", "result", "broker")
 OF_OTHERS = ("redbeat_",)
 """Begin the settings of what extends Celery and reads them from its configuration."""
 NEAR = 0.85
+OF_ALL = ("broker_use_ssl", "control_exchange", "event_exchange")
+OPTIONS_OF_ALL = ("fanout_patterns", "fanout_prefix", "global_keyprefix")
+"""Settings by which components find each other; TLS and Sentinel of spec.broker reach Flower too."""
 
 
 def unknown(app: CeleryApp) -> Iterator[Hazard]:
@@ -52,4 +55,16 @@ def meant(name: str) -> str:
     return next(iter(exact or get_close_matches(plain, sorted(ALL), 1, NEAR)), "")
 
 
-RULES = (unknown,)
+def beyond_flower(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each setting without which Flower looks elsewhere than the workers are: its command line takes none."""
+    if app.flower is None or "commandLine" in app.flower.spec:
+        return
+    given = app.spec.get("settings", {})
+    options = given.get("broker_transport_options") or {}
+    fields = ((name,) for name in OF_ALL if name in given)
+    inner = (("broker_transport_options", name) for name in OPTIONS_OF_ALL if name in options)
+    for place in (*fields, *inner):
+        yield Hazard((*COMMON, "settings", *place), "does not reach Flower: set it in the app itself, for all alike")
+
+
+RULES = (unknown, beyond_flower)
