@@ -462,7 +462,8 @@ def test_a_mount_of_a_group_needs_a_volume(shared, own, mounted, found):
     other, group = {"name": "other"} | queues, {"name": "group"} | queues | listed("volumes", own, emptyDir={}) | mounts
     spec = MINIMAL["spec"] | listed("volumes", shared, emptyDir={}) | {"workers": [other, group]}
     data = default.fill(MINIMAL | {"spec": spec}, SCHEMA.structural)
-    words = "a volumeMount of a group names a volume that is neither in its volumes nor in spec.volumes: add it"
+    stray = next((name for name in mounted or () if name not in {*(shared or ()), *(own or ())}), None)
+    words = f"a group mounts {stray}, which is neither in its volumes nor in spec.volumes: add it"
     problems = validate.problems(Document(data, "app.yaml", {}), data, SCHEMA)
     assert [problem.message for problem in problems] == ([] if found else [words])
 
