@@ -92,6 +92,9 @@ def main() -> None:
 @option("--lease-duration", type=click.IntRange(2), default=15, help="Seconds until another takes over after a crash.")
 @option("--identity", metavar="NAME", help="In the Lease, of this pod alone; else the host's name and a random part.")
 @option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="For /metrics, /healthz, /readyz; 0: none.")
+@option(
+    "--metrics-authentication", is_flag=True, help="Show /metrics to those alone whom the API server knows and lets."
+)
 def run(**given: Any) -> None:
     """Apply, heal, prune, scale and report, until SIGTERM."""
     settings = Settings(**given)

@@ -107,6 +107,12 @@ class Cluster:
         ref = Ref.of(manifest)
         return self._object(Request(str(ref), "create", "POST", ref.collection, body=manifest))
 
+    def review(self, kind: Kind, spec: Manifest) -> Manifest:
+        """Return what the server says to a question, a TokenReview say; nothing is kept of it."""
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec}
+        status: Manifest = self._object(Request(kind.name, "create", "POST", kind.path(), body=body))["status"]
+        return status
+
     def replace(self, manifest: Manifest) -> Manifest:
         """Return the object after it was replaced; its resourceVersion is a precondition."""
         ref = Ref.of(manifest)

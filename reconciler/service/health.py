@@ -1,16 +1,18 @@
 """/healthz, /readyz and /metrics over HTTP, for the kubelet and for Prometheus."""
 
-import socket
-import threading
+import asyncio
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
-from http.server import ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import MetricsHandler
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-CLIENT_SECONDS = 30.0
-"""A client that is silent for longer is gone: it would keep a thread and a descriptor for ever."""
+from reconciler.service.readers import Readers
+from reconciler.service.server import Answer, Server
+
+KEPT_SECONDS = 0.5
 
 
 class Health:
@@ -43,41 +45,35 @@ class Health:
         return self._clock() - at < self._patience_seconds
 
 
-class _Server(ThreadingHTTPServer):
-    """Listens on every address there is: a cluster may be of IPv4, of IPv6 or of both."""
+def serve(port: int, health: Health, registry: CollectorRegistry, readers: Readers | None = None) -> Server:
+    """Return the server; the metrics for those alone that may read them. Raises OSError when the port is taken."""
+    metrics, telling, asking = _Metrics(registry), ThreadPoolExecutor(1, "metrics"), ThreadPoolExecutor(1, "readers")
 
-    daemon_threads = True
-    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    async def read(authorization: str) -> Answer:
+        loop = asyncio.get_running_loop()
+        if readers:
+            status = readers.known(authorization)
+            if status is None:
+                status = await loop.run_in_executor(asking, readers.ask, authorization)
+            if status != HTTPStatus.OK:
+                return Answer(status)
+        return Answer(HTTPStatus.OK, await loop.run_in_executor(telling, metrics.text), CONTENT_TYPE_LATEST)
 
-    def server_bind(self) -> None:
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        super().server_bind()
-
-
-def serve(
-    port: int, health: Health, registry: CollectorRegistry, client_seconds: float = CLIENT_SECONDS
-) -> ThreadingHTTPServer:
-    """Return the server, answering in threads. Raises OSError when the port is taken."""
     pages = {"/healthz": lambda: health.healthy, "/readyz": lambda: health.ready}
+    return Server(port, {path: partial(_said, holds) for path, holds in pages.items()} | {"/metrics": read})
 
-    class Handler(MetricsHandler):
-        timeout = client_seconds
 
-        def do_GET(self) -> None:  # noqa: N802 (its name in http.server)
-            if self.path in pages:
-                self.say(good=pages[self.path]())
-            elif self.path == "/metrics":
-                super().do_GET()
-            else:
-                self.send_error(HTTPStatus.NOT_FOUND)
+async def _said(holds: Callable[[], bool], _: str) -> Answer:
+    return Answer(HTTPStatus.OK, b"yes\n") if holds() else Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"no\n")
 
-        def say(self, *, good: bool) -> None:
-            self.send_response(HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
-            self.end_headers()
-            self.wfile.write(b"yes\n" if good else b"no\n")
 
-    Handler.registry = registry
-    server = _Server(("", port), Handler)
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return server
+class _Metrics:
+    """The metrics as text, which takes long to make of many groups: all who ask within a moment get the same."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry, self._text, self._made_at = registry, b"", float("-inf")
+
+    def text(self) -> bytes:
+        if time.monotonic() - self._made_at > KEPT_SECONDS:
+            self._text, self._made_at = generate_latest(self._registry), time.monotonic()
+        return self._text

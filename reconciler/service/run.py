@@ -17,6 +17,7 @@ from reconciler.service.health import Health
 from reconciler.service.looks import Looks
 from reconciler.service.metrics import Metrics
 from reconciler.service.queue import Queue
+from reconciler.service.readers import Readers
 from reconciler.service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ def run(settings: Settings, bell: Bell) -> bool:
     metrics.watch(lease.held, lambda: looks.queue.depth)
     metrics.count(lambda: looks.rollouts.counts, lambda: looks.cache.unreadable)
     if settings.metrics_port:
-        health.serve(settings.metrics_port, condition, metrics.registry)
+        readers = Readers(Cluster(Transport(access, lambda: True, count))) if settings.metrics_authentication else None
+        health.serve(settings.metrics_port, condition, metrics.registry, readers)
     lease.start(bell.ring, partial(condition.turned, "lease"))
     try:
         while not bell.stopped:

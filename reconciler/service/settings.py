@@ -43,6 +43,7 @@ class Settings:
     lease_duration: int = 0
     identity: str | None = None
     metrics_port: int = 0
+    metrics_authentication: bool = False
 
     def __str__(self) -> str:
         """Return `interval=10.0 watch=True`, without what is not set."""

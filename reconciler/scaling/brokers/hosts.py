@@ -20,7 +20,9 @@ Network = IPv4Network | IPv6Network
 
 _METADATA = ("168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::/32")
 """Where Azure, Alibaba, Oracle, AWS and Google tell secrets to whoever asks; others do so at addresses of the link."""
-_NEVER = tuple(map(ip_network, (*_METADATA, "0.0.0.0/8")))
+_LINK = ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10")
+NEAR: tuple[Network, ...] = tuple(map(ip_network, (*_METADATA, *_LINK, "0.0.0.0/8", "::/128")))
+"""What is connected to only if it is listed as a network."""
 _NAT64 = ip_network("64:ff9b::/96")
 _HERE = threading.local()
 
@@ -130,5 +132,4 @@ def _forms(address: Address) -> tuple[Address, ...]:
 
 
 def _is_special(address: Address) -> bool:
-    is_near = address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
-    return is_near or any(address in network for network in _NEVER)
+    return address.is_multicast or any(address in network for network in NEAR)

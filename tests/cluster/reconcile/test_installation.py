@@ -2,18 +2,30 @@
 
 import json
 import os
+import time
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import build
 import pytest
 import yaml
 
 from reconciler import model
+from reconciler.cluster import client
+from reconciler.cluster.transport import Transport
+from reconciler.scaling.brokers.hosts import NEAR
+from reconciler.service import health
+from reconciler.service.health import Health
+from reconciler.service.metrics import Metrics
+from reconciler.service.readers import Readers
 
 ROOT = Path(__file__).parents[3]
 KUSTOMIZE = ROOT / "kustomize"
-INSTALLATIONS = [KUSTOMIZE / "base", *sorted(KUSTOMIZE.glob("overlays/*"))]
+BASE = KUSTOMIZE / "base"
+INSTALLATIONS = [BASE, *sorted(KUSTOMIZE.glob("overlays/*"))]
 ARGOCD_CM = {
     "apiVersion": "v1",
     "kind": "ConfigMap",
@@ -142,6 +154,86 @@ def test_monitoring_is_added_to_one_namespace_by_its_component(cluster, tmp_path
     here = kustomization(tmp_path, resources=resources, components=components, namespace=cluster.namespace)
     kinds = {manifest["kind"] for manifest in built(cluster, here)}
     assert {"Role", "Deployment", "ServiceMonitor", "PrometheusRule", "ConfigMap"} <= kinds
+
+
+def test_metrics_are_for_whom_the_api_server_lets(cluster, installed, tmp_path, celeryapp_crd):  # noqa: ARG001
+    """Whoever the token is of: nobody, somebody who may not, somebody who may. Then the answer is kept for a while."""
+    here = kustomization(tmp_path, resources=[BASE], components=[KUSTOMIZE / "components/metrics-authentication"])
+    for manifest in built(installed, here):
+        if manifest["kind"] in {"ClusterRole", "ClusterRoleBinding"}:
+            installed.apply(manifest, force="true").accepted()
+    (tmp_path / "token").write_text(as_the_reconciler(installed).token)
+    (tmp_path / "ca.crt").write_bytes((installed.folder / "tls.crt").read_bytes())
+    transport = Transport(
+        client.in_cluster(f"https://127.0.0.1:{installed.port}", tmp_path), lambda: True, lambda *_: None
+    )
+    cluster.kubectl("create", "serviceaccount", "prometheus")
+    path = f"/api/v1/namespaces/{cluster.namespace}/serviceaccounts/prometheus/token"
+    token = cluster.request("POST", path, {}).accepted().body["status"]["token"]
+    now = [0.0]
+    readers = Readers(client.Cluster(transport), lambda: now[0])
+    with health.serve(0, Health(time.monotonic, 60), Metrics().registry, readers) as server:
+        assert page(server, "/healthz") == 200
+        assert page(server, "/metrics") == 401
+        assert page(server, "/metrics", "Basic YTpi") == 401
+        assert page(server, "/metrics", "Bearer nonsense") == 401
+        assert page(server, "/metrics", f"Bearer {token}") == 403
+        account, role = f"{cluster.namespace}:prometheus", "celery-reconcile-metrics-reader"
+        cluster.kubectl(
+            "create", "clusterrolebinding", cluster.namespace, f"--clusterrole={role}", f"--serviceaccount={account}"
+        )
+        assert page(server, "/metrics", f"Bearer {token}") == 403
+        now[0] = 61.0
+        cluster.wait_until(lambda: later(now) and page(server, "/metrics", f"Bearer {token}") == 200)
+        cluster.kubectl("delete", "clusterrolebinding", cluster.namespace)
+        assert page(server, "/metrics", f"Bearer {token}") == 200
+
+
+def later(now):
+    now[0] += 61.0
+    return True
+
+
+def page(server, path, authorization=None):
+    """Return the code of the answer."""
+    headers = {"Authorization": authorization} if authorization else {}
+    try:
+        with urlopen(Request(f"http://localhost:{server.port}{path}", headers=headers)) as answer:
+            return answer.status
+    except HTTPError as answer:
+        with answer:
+            return answer.code
+
+
+def test_the_network_policy_opens_what_is_needed_and_nothing_near(installed):
+    """By its shape: no plug-in that would enforce it runs here."""
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "celery-reconcile"}}
+    [live] = [installed.get(policy)["spec"]]
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "celery-reconcile"}}
+    template = installed.get(deployment)["spec"]["template"]
+    assert live["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert live["policyTypes"] == ["Ingress", "Egress"]
+    [ingress] = live["ingress"]
+    [container] = template["spec"]["containers"]
+    assert [port["port"] for port in ingress["ports"]] == [port["name"] for port in container["ports"]]
+    names, servers = live["egress"]
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert {port["port"] for port in servers["ports"]} == {443, 6443, 5671, 5672, 6379, 6380, 26379}
+    blocks = [peer["ipBlock"] for peer in servers["to"] if "ipBlock" in peer]
+    closed = {ip_network(each) for block in blocks for each in block["except"]}
+    near = [each for each in NEAR if not (each.is_loopback or each.network_address.is_unspecified)]  # no policy's
+    assert [
+        each for each in near if not any(each.version == its.version and each.subnet_of(its) for its in closed)
+    ] == []
+
+
+def test_a_component_opens_the_network(cluster, tmp_path):
+    here = kustomization(tmp_path, resources=[BASE], components=[KUSTOMIZE / "components/open-network"])
+    [policy] = [each for each in built(cluster, here) if each["kind"] == "NetworkPolicy"]
+    assert policy["spec"]["egress"] == [{}]
+    assert policy["spec"]["ingress"][0]["from"] == [{"namespaceSelector": {}}]
+    assert policy["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": "metrics"}]
+    cluster.apply(policy | {"metadata": {"name": "opened"}}, dryRun="All").accepted()
 
 
 @pytest.mark.parametrize(("role", "verb"), [("view", "get"), ("edit", "create"), ("admin", "create")])
