@@ -135,7 +135,7 @@ def test_the_whole_status(celery_app, deployment, live):
             {"name": "mail", "replicas": 3, "readyReplicas": 1, "desiredReplicas": 3, "reason": "1 of 3 pods ready"},
         ],
         "beat": {"ready": True},
-        "flower": {"ready": False},
+        "flower": {"ready": False, "reason": "3 of 4 pods ready"},
         "children": [
             {"apiVersion": "v1", "kind": "ConfigMap", "name": "shop-probe", "ready": True},
             {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-beat", "ready": True},
