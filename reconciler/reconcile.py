@@ -118,7 +118,7 @@ def look(world: World, app: App, memory: Memory) -> Look:
         scaling=scaling.numbers,
         contradicted=sum(fight.is_open for fight in known.fights.values()),
     )
-    is_ours, problems = plan.reports(app) and not unwritten, memory.problems + 1 if problem else 0
+    is_ours, problems = plan.is_served(app) and not unwritten, memory.problems + 1 if problem else 0
     kept = Memory(known, replace(scaling, results=()), is_ours, verdict, warned, asked, problem, problems)
     again = [world.now.steady + timedelta(seconds=known_.retry_seconds(problems))] if problem else []
     again += [each.again_at for each in asked.values()]
@@ -128,7 +128,7 @@ def look(world: World, app: App, memory: Memory) -> Look:
 def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepResult, ...], Verdict | None]:
     """Return what is known after applying; a fault of our own is that app's alone."""
     if not plan.applies(app):
-        own = {ref: fight for ref, fight in before.fights.items() if ref == app.ref and plan.reports(app)}
+        own = {ref: fight for ref, fight in before.fights.items() if ref == app.ref and plan.is_served(app)}
         return Known(fights=own), (), None
     scene = Scene(world.cluster, world.cache, world.schema, world.now, world.dry_run, world.may_roll)
     try:
@@ -158,15 +158,15 @@ def _scaled(world: World, app: App, before: Remembered) -> tuple[Remembered, Ver
 
 def _without_ended(world: World, app: App, before: Remembered) -> Remembered:
     """Forget groups that are not scaled any more, and leave nothing behind where anything may be written."""
-    if world.sight is None or not plan.reports(app):
+    if world.sight is None or not plan.is_served(app):
         return before
     lives = (live for live in world.cache.of(app).values() if plan.belongs(app, live))
     return groups.without_ended(before, lives, world.sight, None if world.dry_run else world.cluster)
 
 
 def _warned(world: World, app: App, before: Warned) -> tuple[Warned, Verdict | None]:
-    """Return what will hurt of an app whose status is ours; it is not validated once more for that."""
-    if not plan.reports(app) or before.generation == app.generation:
+    """Return what will hurt of an app that is served; it is not validated once more for that."""
+    if not plan.is_served(app) or before.generation == app.generation:
         return before, None
     try:
         found = pipeline.warnings(app.document(world.schema), world.schema)
@@ -215,7 +215,7 @@ def _with_rivals(world: World, app: App, memory: Memory) -> Known:
 
 def _troubles(world: World, app: App, before: Mapping[Ref, Asked]) -> tuple[Mapping[Ref, Asked], Mapping[Ref, Why]]:
     """Return what Events have told of the app's pods, and why some of each Deployment's are not ready."""
-    if not plan.reports(app) or world.dry_run:
+    if not plan.is_served(app) or world.dry_run:
         return {}, {}
     lives = (live for live in world.cache.of(app).values() if live.ref.kind == DEPLOYMENT.name)
     seen = {live.ref: world.pods.by((live.ref.namespace, live.ref.name)) for live in lives if plan.belongs(app, live)}

@@ -62,11 +62,14 @@ READY = ("True", "False", "False")
 UNDER_WAY = ("False", "True", "False")
 UNCERTAIN = ("Unknown", "True", "False")
 STALLED = ("False", "False", "True")
+OFF = State("Unknown", "False", "False", "Off", "reconcile is Off: nothing is applied, healed, scaled or looked at")
 
 
 def status(account: Account, now: datetime) -> Manifest:
     """Return the app's status."""
     app = account.app
+    if app.mode is Mode.OFF:
+        return _off(account, now)
     lives = sorted(account.lives, key=lambda live: (RANK[live.ref.kind], live.ref.name))
     rollouts = {
         live.component: Rollout.of(live).because(account.troubles.get(live.ref))
@@ -90,6 +93,13 @@ def status(account: Account, now: datetime) -> Manifest:
         "children": [_child(live) for live in lives],
     }
     return found | {part: _single(rollouts.get(part)) for part in app.parts[len(app.groups) :]}
+
+
+def _off(account: Account, now: datetime) -> Manifest:
+    """Return a status that says no more than that it is not kept up."""
+    app, before = account.app, by_type(account.app.status)
+    conditions = [_condition(app, each, before.get(each.type, {}), now) for each in _conditions(OFF)]
+    return {"observedGeneration": app.generation, "reconciler": account.reconciler, "conditions": conditions}
 
 
 def is_news(app: App, status: Manifest) -> bool:

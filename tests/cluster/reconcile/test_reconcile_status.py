@@ -37,9 +37,9 @@ def test_the_first_visit_sets_every_condition(shop, reconciler):
 def test_kubectl_shows_at_a_glance_whether_it_runs(shop, reconciler):
     shop.take(workers=[{"name": "worker", "replicas": 2}])
     reconciler.run()
-    assert column(shop) == ["False", "RollingOut", "0/2"]
+    assert column(shop) == ["False", "RollingOut", "0/2", "Apply"]
     reconciler.until_ready()
-    assert column(shop) == ["True", "AllReady", "2/2"]
+    assert column(shop) == ["True", "AllReady", "2/2", "Apply"]
 
 
 def test_kubectl_wait_understands_it(shop, reconciler):

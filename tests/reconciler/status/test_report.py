@@ -152,6 +152,14 @@ def test_a_claim_is_ready_once_it_is_bound(celery_app, live, phase, ready):
     assert status_of(celery_app(), [claim], None, NOW)["children"][0]["ready"] is ready
 
 
+def test_a_status_that_is_not_kept_up_any_more_says_nothing_else(celery_app, deployment):
+    before = status_of(celery_app(), [deployment()], None, NOW)
+    off = status_of(celery_app({"reconcile": "Off"}, before), [deployment()], None, LATER)
+    assert off.keys() == {"observedGeneration", "reconciler", "conditions"}
+    message = "reconcile is Off: nothing is applied, healed, scaled or looked at"
+    assert summary(off) == ("Unknown", "False", "False", "Off", message)
+
+
 def test_the_same_status_is_no_news(celery_app, deployment):
     first = status_of(celery_app(), [deployment()], None, NOW)
     app = celery_app(status=first)
