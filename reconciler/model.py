@@ -128,6 +128,19 @@ class Change(NamedTuple):
     after: Any
 
 
+class Unready(NamedTuple):
+    """A pod that is not ready, and why."""
+
+    pod: Ref
+    reason: str = ""
+    """One word of Kubernetes' own, such as ImagePullBackOff; empty if only the pod's Events tell."""
+    message: str = ""
+    since: datetime | None = None
+    """Of one that does not say why."""
+    asks: tuple[str, ...] = ()
+    """Reasons of Events that tell."""
+
+
 class StepResult(NamedTuple):
     """What became of one child, in a dry run: what would."""
 

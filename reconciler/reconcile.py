@@ -1,7 +1,7 @@
 """The story on one screen: one app is applied, scaled and reported. How, children.py, groups.py and report.py say."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,15 +12,18 @@ from reconciler.apply import known as known_
 from reconciler.apply.children import Scene
 from reconciler.apply.fights import Fight
 from reconciler.apply.known import Known
-from reconciler.cluster.cache import Cache
+from reconciler.cluster.cache import Cache, Store
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Halted
 from reconciler.cluster.live import App
-from reconciler.model import AppResult, Manifest, Moment, Outcome, StepResult, Verdict
+from reconciler.model import DEPLOYMENT, AppResult, Manifest, Moment, Outcome, Ref, StepResult, Verdict
 from reconciler.scaling import group, groups
 from reconciler.scaling.groups import Remembered, Scaled
 from reconciler.scaling.sight import Sight
-from reconciler.status import events, report
+from reconciler.scaling.usage import Seen
+from reconciler.status import events, pods, quiet, report
+from reconciler.status.pods import Why
+from reconciler.status.quiet import Asked
 from reconciler.status.report import Account
 from render import pipeline
 from render.errors import InvalidInput, dotted
@@ -39,6 +42,8 @@ class World:
     schema: Schema
     sight: Sight | None
     """What was seen at the last tick of the scaling clock, if there was one."""
+    pods: Store[Seen]
+    """Of all apps."""
     now: Moment
     installation: str = ""
     """Which reconciler we are, to tell another one from."""
@@ -65,6 +70,8 @@ class Memory:
     """Its status was ours when it was last looked at."""
     verdict: Verdict | None = None
     warned: Warned = field(default=Warned())
+    asked: Mapping[Ref, Asked] = field(default_factory=dict)
+    """What the Events of pods have told, by their Deployment."""
     problem: str = ""
     """What could not be done besides the children, and was said."""
     problems: int = 0
@@ -97,9 +104,10 @@ def look(world: World, app: App, memory: Memory) -> Look:
     known = _with_rivals(world, app, replace(memory, known=known))
     failed = [each.message for each in scaling.results if each.outcome is Outcome.FAILED]
     conditions, problem, unwritten = {}, "; ".join(failed), ""
+    asked, troubles = _troubles(world, app, memory.asked)
     if plan.reports(app) and not world.dry_run:
         told = Memory(known, scaling, verdict=verdict, warned=warned)
-        status = report.status(_account(world, app, told), world.now.wall)
+        status = report.status(_account(world, app, told, troubles), world.now.wall)
         conditions = {each["type"]: each["status"] for each in status["conditions"]}
         unwritten = _published(world, app, known, status, (*results, *scaling.results))
         problem = "; ".join(filter(None, [problem, unwritten]))
@@ -112,16 +120,17 @@ def look(world: World, app: App, memory: Memory) -> Look:
         scaling=scaling.numbers,
         contradicted=sum(fight.is_open for fight in known.fights.values()),
     )
-    is_ours, problems = plan.reports(app) and not unwritten, memory.problems + 1 if problem else 0
-    kept = Memory(known, replace(scaling, results=()), is_ours, verdict, warned, problem, problems)
+    is_ours, problems = plan.is_served(app) and not unwritten, memory.problems + 1 if problem else 0
+    kept = Memory(known, replace(scaling, results=()), is_ours, verdict, warned, asked, problem, problems)
     again = [world.now.steady + timedelta(seconds=known_.retry_seconds(problems))] if problem else []
+    again += [each.again_at for each in asked.values()]
     return Look(result, kept, min([*again, *filter(None, [known.due(world.now)])], default=None))
 
 
 def _applied(world: World, app: App, before: Known) -> tuple[Known, tuple[StepResult, ...], Verdict | None]:
     """Return what is known after applying; a fault of our own is that app's alone."""
     if not plan.applies(app):
-        own = {ref: fight for ref, fight in before.fights.items() if ref == app.ref and plan.reports(app)}
+        own = {ref: fight for ref, fight in before.fights.items() if ref == app.ref and plan.is_served(app)}
         return Known(fights=own), (), None
     scene = Scene(world.cluster, world.cache, world.schema, world.now, world.dry_run, world.may_roll, world.lends)
     try:
@@ -151,15 +160,15 @@ def _scaled(world: World, app: App, before: Remembered) -> tuple[Remembered, Ver
 
 def _without_ended(world: World, app: App, before: Remembered) -> Remembered:
     """Forget groups that are not scaled any more, and leave nothing behind where anything may be written."""
-    if world.sight is None or not plan.reports(app):
+    if world.sight is None or not plan.is_served(app):
         return before
     lives = (live for live in world.cache.of(app).values() if plan.belongs(app, live))
     return groups.without_ended(before, lives, world.sight, None if world.dry_run else world.cluster)
 
 
 def _warned(world: World, app: App, before: Warned) -> tuple[Warned, Verdict | None]:
-    """Return what will hurt of an app whose status is ours; it is not validated once more for that."""
-    if not plan.reports(app) or before.generation == app.generation:
+    """Return what will hurt of an app that is served; it is not validated once more for that."""
+    if not plan.is_served(app) or before.generation == app.generation:
         return before, None
     try:
         found = pipeline.warnings(app.document(world.schema), world.schema)
@@ -206,7 +215,19 @@ def _with_rivals(world: World, app: App, memory: Memory) -> Known:
     return replace(memory.known, fights={**before, app.ref: fight.after(before.get(app.ref))})
 
 
-def _account(world: World, app: App, memory: Memory) -> Account:
+def _troubles(world: World, app: App, before: Mapping[Ref, Asked]) -> tuple[Mapping[Ref, Asked], Mapping[Ref, Why]]:
+    """Return what Events have told of the app's pods, and why some of each Deployment's are not ready."""
+    if not plan.is_served(app) or world.dry_run:
+        return {}, {}
+    lives = (live for live in world.cache.of(app).values() if live.ref.kind == DEPLOYMENT.name)
+    seen = {live.ref: world.pods.by((live.ref.namespace, live.ref.name)) for live in lives if plan.belongs(app, live)}
+    unready = {ref: [each.unready for each in its if each.unready] for ref, its in seen.items()}
+    asked = quiet.asked(world.cluster, unready, before, world.now)
+    found = {ref: pods.why(quiet.voiced(each, asked.get(ref))) for ref, each in unready.items()}
+    return asked, {ref: why for ref, why in found.items() if why}
+
+
+def _account(world: World, app: App, memory: Memory, troubles: Mapping[Ref, Why]) -> Account:
     return Account(
         app,
         tuple(live for live in world.cache.of(app).values() if plan.belongs(app, live)),
@@ -215,6 +236,7 @@ def _account(world: World, app: App, memory: Memory) -> Account:
         tuple(fight.words(ref) for ref, fight in sorted(memory.known.fights.items()) if fight.is_open),
         world.installation,
         memory.warned.warnings,
+        troubles,
     )
 
 

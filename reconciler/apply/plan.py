@@ -38,7 +38,12 @@ def scales(app: App) -> bool:
 
 
 def reports(app: App) -> bool:
-    """Say whether the app's status is ours to write: in every mode but Off, in which nothing is touched."""
+    """Say whether the app's status is ours to write; in the mode Off it says so, and is left alone from then on."""
+    return not app.is_terminating
+
+
+def is_served(app: App) -> bool:
+    """Say whether anything of the app but its status may be touched, and is looked at: in every mode but Off."""
     return app.mode is not Mode.OFF and not app.is_terminating
 
 

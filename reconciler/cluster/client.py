@@ -31,10 +31,15 @@ _CONNECTIONS = 64
 
 
 class Where(NamedTuple):
-    """Which objects of a kind: in one namespace or all, by label or all."""
+    """Which objects of a kind: in one namespace or all, by label, by field, or all."""
 
     namespace: str | None = None
     selector: str = ""
+    fields: str = ""
+
+    @property
+    def query(self) -> dict[str, str | int]:
+        return {"labelSelector": self.selector, **({"fieldSelector": self.fields} if self.fields else {})}
 
 
 class Listed(NamedTuple, Generic[T]):
@@ -65,14 +70,14 @@ class Cluster:
         Read consistently, or from the API server's cache where that is not before a resourceVersion. Of an optional
         kind that is not there, there are none. Raises ListFailed: a list that failed is never an empty one.
         """
-        query: dict[str, str | int] = {"labelSelector": where.selector, "limit": PAGE_ITEMS}
+        query = where.query | {"limit": PAGE_ITEMS}
         if not_before:
             query |= {"resourceVersion": not_before, "resourceVersionMatch": "NotOlderThan"}
         try:
             try:
                 return self._pages(kind, made, kind.path(where.namespace), query)
             except errors.Expired:  # the pages took so long that the server has forgotten what they show: all at once
-                return self._pages(kind, made, kind.path(where.namespace), {"labelSelector": where.selector})
+                return self._pages(kind, made, kind.path(where.namespace), where.query)
         except errors.ClusterError as error:
             if kind.optional and isinstance(error, errors.NotFound):
                 return Listed([], "")
@@ -85,7 +90,7 @@ class Cluster:
         server has forgotten what was after `since`.
         """
         query: dict[str, str | int] = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since}
-        query |= {"labelSelector": where.selector, "timeoutSeconds": max(int(seconds), 1)}
+        query |= where.query | {"timeoutSeconds": max(int(seconds), 1)}
         request, rest = Request(kind.name, "watch", "GET", kind.path(where.namespace), query), b""
         end = time.monotonic() + seconds + SILENCE_SECONDS / 10
         for piece in self._stream(request, SILENCE_SECONDS):
@@ -160,7 +165,8 @@ class Cluster:
             found += [made(item | {"apiVersion": kind.api_version, "kind": kind.name}) for item in page["items"] or ()]
             if not (token := page["metadata"].get("continue")):
                 return Listed(found, page["metadata"].get("resourceVersion", ""))  # metrics are of no revision
-            query = {"labelSelector": query["labelSelector"], "limit": PAGE_ITEMS, "continue": token}
+            kept = {key: query[key] for key in ("labelSelector", "fieldSelector") if key in query}
+            query = kept | {"limit": PAGE_ITEMS, "continue": token}
 
     def _object(self, request: Request) -> Manifest:
         answer = self._send(request)

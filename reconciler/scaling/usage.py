@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from reconciler.model import Manifest, Ref
+from reconciler.model import Manifest, Ref, Unready
 from reconciler.scaling.model import RESOURCES, Pod, Sample
 from render import quantity
 from render.naming import WORKER_CONTAINER
@@ -31,6 +31,8 @@ class Seen(NamedTuple):
     pod: Pod
     cost_before: str | None = None
     """What stood there before we have written it; None: we have not."""
+    unready: Unready | None = None
+    """Why it is not ready, as its status tells."""
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:

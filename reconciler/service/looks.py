@@ -15,11 +15,12 @@ from reconciler.cluster.cache import Cache, Store, pause_seconds
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.errors import Halted
 from reconciler.cluster.live import App, Live
-from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, AppResult, Moment, Ref
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, DEPLOYMENT, AppResult, Moment, Ref
 from reconciler.reconcile import Memory, World
 from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.demand import Demand
 from reconciler.scaling.group import Group
+from reconciler.scaling.usage import Seen
 from reconciler.service.metrics import Metrics
 from reconciler.service.queue import Queue
 from reconciler.service.rollouts import Rollouts
@@ -58,6 +59,7 @@ class Looks:
         self.cache.apps.heard = self._heard_of_app
         for store in self.cache.children.values():
             store.heard, store.recovered = self._heard_of_child, self.add_all
+        self.ticks.pods.heard = self._heard_of_pod
 
     def begin(self, sync_seconds: float, turned: Callable[[str], None], holds: Callable[[], bool]) -> None:
         """Begin a term: what was remembered may not be so any more, since another may have written.
@@ -70,7 +72,7 @@ class Looks:
         self.rollouts.adopt()
         if not self._turned:
             self._turned = turned
-            for store in self.cache.stores:
+            for store in (*self.cache.stores, self.ticks.pods):
                 self._follow(store)
         failures = 0
         while self.cache.apps.problem and holds():
@@ -93,6 +95,7 @@ class Looks:
             cache=self.cache,
             schema=self._schema,
             sight=self.ticks.of(app),
+            pods=self.ticks.pods,
             now=self.now(),
             installation=self._installation,
             dry_run=self.settings.dry_run,
@@ -128,6 +131,7 @@ class Looks:
     def look_at_all(self, holds: Callable[[], bool]) -> list[AppResult]:
         """Read everything and look at every app once; brokers are waited for."""
         self.cache.sync(None)
+        self.ticks.pods.refresh()
         apps = self.cache.apps.all()
         for app in filter(plan.scales, apps):
             memory = self.memories.get(app.uid, Memory())
@@ -171,6 +175,16 @@ class Looks:
         can_wait = is_status or old is None
         for app in {ref for live in (old, new) if live for ref in self._apps_of(live)}:
             self.queue.add(app, REPORT_SECONDS if can_wait else 0.0)
+
+    def _heard_of_pod(self, old: Seen | None, new: Seen | None, _ours: bool) -> None:  # noqa: FBT001 (see Heard)
+        """Have it told soon why a pod is not ready, if that is another reason than before."""
+        if (old and old.unready) == (new and new.unready):
+            return
+        [pod, *_] = filter(None, (new, old))
+        deployment = Ref(DEPLOYMENT.api_version, DEPLOYMENT.name, pod.ref.namespace, pod.deployment)
+        if live := self.cache.children[DEPLOYMENT.name].get(deployment):
+            for app in set(self._apps_of(live)):
+                self.queue.add(app, REPORT_SECONDS)
 
     def _apps_of(self, live: Live) -> Iterator[Ref]:
         """Yield the apps that a child may be of: by its controller, and by its label."""

@@ -11,7 +11,7 @@ from reconciler.apply import plan
 from reconciler.cluster.cache import Cache, Store
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.live import App
-from reconciler.model import APP_LABEL, HORIZONTAL_POD_AUTOSCALER, POD, Ref
+from reconciler.model import APP_LABEL, HORIZONTAL_POD_AUTOSCALER, POD, Manifest, Ref
 from reconciler.scaling import groups, sight, usage
 from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import Group, GroupKey
@@ -19,6 +19,7 @@ from reconciler.scaling.model import TICK_SECONDS
 from reconciler.scaling.rivals import Autoscaler, autoscaler
 from reconciler.scaling.sight import Measured, Sight
 from reconciler.service.glances import FIRST, Glances
+from reconciler.status import pods
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ OLDEST_SECONDS = 4 * TICK_SECONDS
 
 class Ticks:
     def __init__(self, cluster: Cluster, cache: Cache, demand: Demand, namespace: str | None) -> None:
-        self.pods: Store[usage.Seen] = Store(cluster, POD, usage.seen, Where(namespace, APP_LABEL))
+        self.pods: Store[usage.Seen] = Store(cluster, POD, _seen, Where(namespace, APP_LABEL))
         self.autoscalers: Store[Autoscaler] = Store(
             cluster, HORIZONTAL_POD_AUTOSCALER, autoscaler, Where(namespace, "")
         )
@@ -86,8 +87,7 @@ class Ticks:
         apps = [app for app in apps if self.groups(app)]
         if apps and not self._follows:
             self._follows = True
-            for store in (self.pods, self.autoscalers):
-                self.follow(store)
+            self.follow(self.autoscalers)
         uses = {app.uid: any(group.policy.metrics for group in self.groups(app)) for app in apps}
         for by_usage in (False, True):
             some = [app for app in apps if uses[app.uid] is by_usage]
@@ -134,3 +134,9 @@ class Ticks:
         seen.hear(told)
         for uid in {uid for uid, _ in told}:
             self.wake(refs[uid])
+
+
+def _seen(manifest: Manifest, _old: usage.Seen | None = None) -> usage.Seen | None:
+    """Return a pod as it is scaled, and why it is not ready."""
+    found = usage.seen(manifest)
+    return found and found._replace(unready=pods.unready(manifest))

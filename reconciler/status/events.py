@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reconciler.cluster.live import App
 from reconciler.model import EVENT, FIELD_MANAGER, Manifest, Outcome, StepResult
-from reconciler.status.report import WARNED, by_type
+from reconciler.status.report import CHILDREN_MISSING, OFF, ROLLING, WARNED, by_type
 
 LONGEST_NOTE = 1024  # bytes
 
@@ -55,7 +55,8 @@ def _happened(app: App, status: Manifest, results: Iterable[StepResult]) -> Iter
 
 
 def _is_bad(conditions: Mapping[str, Manifest]) -> bool:
-    return bool(conditions["Stalled"]["status"] == "True" or conditions["Ready"]["status"] == "Unknown")
+    is_expected = conditions["Ready"]["reason"] in (ROLLING, CHILDREN_MISSING, OFF.reason)
+    return bool(conditions["Stalled"]["status"] == "True" or not is_expected)
 
 
 def _event(app: App, happened: Happened, at: datetime, mark: str) -> Manifest:

@@ -10,13 +10,16 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from reconciler.cluster.live import App, Live, Mode
-from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, Condition, Manifest, Scaling, Verdict
+from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, Condition, Manifest, Ref, Scaling, Verdict
+from reconciler.status.pods import Why
 from reconciler.status.rollout import Rollout
 
 LONGEST_MESSAGE = 32_768  # characters
 CONDITIONS = ("Ready", "Reconciling", "Stalled")
 SCALING_CONDITIONS = {"ScalingActive": "False", "ScalingLimited": "True"}
 """Of an app with several groups: the status that one of them is enough for."""
+ROLLING, PROGRESS, CHILDREN_MISSING = "RollingOut", "ProgressDeadlineExceeded", "ChildrenMissing"
+NO_DEPLOYMENT = "there is no Deployment"
 CONTRADICTED = "Contradicted"
 WARNED = "Warned"
 LONGEST_WARNINGS = 4096  # characters
@@ -41,6 +44,8 @@ class Account(NamedTuple):
     """Which installation says so."""
     warnings: tuple[str, ...] = ()
     """What in the spec will hurt."""
+    troubles: Mapping[Ref, Why] = {}
+    """Why pods are not ready, by Deployment."""
 
 
 class State(NamedTuple):
@@ -57,13 +62,20 @@ READY = ("True", "False", "False")
 UNDER_WAY = ("False", "True", "False")
 UNCERTAIN = ("Unknown", "True", "False")
 STALLED = ("False", "False", "True")
+OFF = State("Unknown", "False", "False", "Off", "reconcile is Off: nothing is applied, healed, scaled or looked at")
 
 
 def status(account: Account, now: datetime) -> Manifest:
     """Return the app's status."""
     app = account.app
+    if app.mode is Mode.OFF:
+        return _off(account, now)
     lives = sorted(account.lives, key=lambda live: (RANK[live.ref.kind], live.ref.name))
-    rollouts = {live.component: Rollout.of(live) for live in lives if live.ref.kind == DEPLOYMENT.name}
+    rollouts = {
+        live.component: Rollout.of(live).because(account.troubles.get(live.ref))
+        for live in lives
+        if live.ref.kind == DEPLOYMENT.name
+    }
     groups = [rollouts[name] for name in app.groups if name in rollouts]
     before = by_type(app.status)
     conditions = (
@@ -80,8 +92,14 @@ def status(account: Account, now: datetime) -> Manifest:
         "workers": [_group(name, rollouts.get(name), account.scaling.get(name)) for name in app.groups],
         "children": [_child(live) for live in lives],
     }
-    singles = app.parts[len(app.groups) :]
-    return found | {part: {"ready": part in rollouts and not rollouts[part].missing} for part in singles}
+    return found | {part: _single(rollouts.get(part)) for part in app.parts[len(app.groups) :]}
+
+
+def _off(account: Account, now: datetime) -> Manifest:
+    """Return a status that says no more than that it is not kept up."""
+    app, before = account.app, by_type(account.app.status)
+    conditions = [_condition(app, each, before.get(each.type, {}), now) for each in _conditions(OFF)]
+    return {"observedGeneration": app.generation, "reconciler": account.reconciler, "conditions": conditions}
 
 
 def is_news(app: App, status: Manifest) -> bool:
@@ -100,13 +118,13 @@ def _state(app: App, rollouts: Mapping[str, Rollout], account: Account) -> State
     if verdict := account.verdict:
         return State(*(STALLED if verdict.is_stalled else UNCERTAIN), verdict.reason, verdict.message)
     if absent := [part for part in app.parts if part not in rollouts]:
-        message = "; ".join(f"{part}: there is no Deployment" for part in absent)
+        message = "; ".join(f"{part}: {NO_DEPLOYMENT}" for part in absent)
         hint = ". Something else applies them: reconcile is Scale" if app.mode is Mode.SCALE else ""
-        return State(*UNDER_WAY, "ChildrenMissing", message + hint)
-    if stuck := [each.words for each in rollouts.values() if each.is_stuck]:
-        return State(*STALLED, "ProgressDeadlineExceeded", "; ".join(stuck))
-    if missing := [each.words for each in rollouts.values() if each.missing]:
-        return State(*UNDER_WAY, "RollingOut", "; ".join(missing))
+        return State(*UNDER_WAY, CHILDREN_MISSING, message + hint)
+    if stuck := [each for each in rollouts.values() if each.is_stuck]:
+        return State(*STALLED, *_said(stuck, PROGRESS))
+    if missing := [each for each in rollouts.values() if each.missing]:
+        return State(*UNDER_WAY, *_said(missing, ROLLING))
     asleep = {
         name: scaling for name, scaling in account.scaling.items() if name in rollouts and not rollouts[name].desired
     }
@@ -114,6 +132,12 @@ def _state(app: App, rollouts: Mapping[str, Rollout], account: Account) -> State
         return State(*UNDER_WAY, "CannotScale", "; ".join(lost))
     pods = sum(each.desired for each in rollouts.values())
     return State(*READY, "AllReady", f"{pods} of {pods} pods ready")
+
+
+def _said(rollouts: list[Rollout], otherwise: str) -> tuple[str, str]:
+    """Return the first reason that pods give themselves, if any does, and what is missing of each Deployment."""
+    reasons = [each.why.reason for each in rollouts if each.why]
+    return [*reasons, otherwise][0], "; ".join(each.words for each in rollouts)
 
 
 def _conditions(state: State) -> Iterator[Condition]:
@@ -190,11 +214,17 @@ def by_type(status: Manifest) -> dict[str, Manifest]:
 
 def _group(name: str, rollout: Rollout | None, scaling: Scaling | None) -> Manifest:
     if rollout is None:
-        return {"name": name, "reason": "there is no Deployment"}
+        return {"name": name, "reason": NO_DEPLOYMENT}
     counts = {"replicas": rollout.replicas, "readyReplicas": rollout.ready, "desiredReplicas": rollout.desired}
     reason = rollout.missing or (scaling.message if scaling else "")
     wait = {} if scaling is None or scaling.wait_seconds is None else {"waitSeconds": _coarse(scaling.wait_seconds)}
     return {"name": name, **counts, **wait} | ({"reason": reason} if reason else {})
+
+
+def _single(rollout: Rollout | None) -> Manifest:
+    """Return beat or Flower."""
+    reason = rollout.missing if rollout else NO_DEPLOYMENT
+    return {"ready": False, "reason": reason} if reason else {"ready": True}
 
 
 def _coarse(seconds: int) -> int:

@@ -3,6 +3,7 @@
 from typing import NamedTuple, Self
 
 from reconciler.cluster.live import Live
+from reconciler.status.pods import Why
 
 SETTLED = ("ProgressDeadlineExceeded", "NewReplicaSetAvailable", "DeploymentPaused")
 """How the condition Progressing says that a rollout has ended; pods that fail later do not begin it again."""
@@ -21,6 +22,8 @@ class Rollout(NamedTuple):
     """It has made no progress for as long as the Deployment grants it."""
     is_rolling: bool
     """Pods of a new template are on their way; it may well be that they never come, but that is not known yet."""
+    why: Why | None = None
+    """Why pods are missing, where these say so."""
 
     @classmethod
     def of(cls, live: Live) -> Self:
@@ -41,6 +44,10 @@ class Rollout(NamedTuple):
             and (status.get("observedGeneration", 0) < live.generation or bool(missing))
             and not (progress.get("reason") in SETTLED and status.get("observedGeneration", 0) >= live.generation),
         )
+
+    def because(self, why: Why | None) -> Self:
+        """Return this with why pods are missing, if any are."""
+        return self._replace(missing=f"{self.missing}: {why.words}", why=why) if self.missing and why else self
 
     @property
     def words(self) -> str:

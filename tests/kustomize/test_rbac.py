@@ -23,7 +23,7 @@ def test_each_kind_is_granted_with_what_is_done_to_it_and_nothing_else():
         "celeryapps.celeryproject.org": OBSERVED,
         "celeryapps/status.celeryproject.org": {"patch"},
         "celeryapps/finalizers.celeryproject.org": {"update"},
-        "events.events.k8s.io": {"create", "patch"},
+        "events.events.k8s.io": {"list", "create", "patch"},
         "deployments/scale.apps": {"patch"},
         "pods": OBSERVED | {"patch"},
         "pods.metrics.k8s.io": {"list"},

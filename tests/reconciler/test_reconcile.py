@@ -9,8 +9,9 @@ from reconciler.apply.known import Known
 from reconciler.cluster.cache import Cache, Store
 from reconciler.cluster.client import Where
 from reconciler.cluster.live import App, Live
-from reconciler.model import CELERY_APP, CHILD_KINDS, Verdict
+from reconciler.model import CELERY_APP, CHILD_KINDS, POD, Verdict
 from reconciler.reconcile import Memory, World
+from reconciler.scaling import usage
 from render import schema
 
 SCHEMA = schema.load()
@@ -29,7 +30,8 @@ def looked(cache, moment):
     """Return a function: a look so many seconds after noon, that writes nothing and has nobody to ask."""
 
     def looked(app, memory=Memory(), seconds=0):  # noqa: B008 (a value)
-        world = World(None, cache, SCHEMA, None, moment(seconds), installation="reconcile/a", dry_run=True)
+        pods = Store(None, POD, usage.seen, Where())
+        world = World(None, cache, SCHEMA, None, pods, moment(seconds), installation="reconcile/a", dry_run=True)
         return reconcile.look(world, app, memory)
 
     return looked

@@ -34,6 +34,7 @@ WHOLE = {
 SECRETS = "components/queue-scaling/broker-secrets.yaml"
 BARE = {"workers": [{"name": "worker", "queues": ["celery"], "probe": {"type": "None"}}]}
 """One with a single child."""
+LONG_AGO = {"lastTransitionTime": "2020-01-01T00:00:00Z"}
 ASKED_BY_THE_SERVER = {
     # No request of ours: admission looks whether we hold it, see the last test.
     ("update", "celeryproject.org", "celeryapps/finalizers"),
@@ -113,6 +114,13 @@ def test_all_that_is_granted_is_used_and_nothing_else_is_asked_for(audit, shop, 
     cluster.wait_until(lambda: cluster.kubectl("get", *own, "--output=name").stdout.count("\n") == 2)
     cluster.kubectl("annotate", *own, "celeryproject.org/deletion-cost-before=")  # as if we were to take one back
     cluster.wait_until(lambda: ("patch", "", "pods") in audit.used)
+    quiet = [
+        {"type": kind, "status": status, **LONG_AGO} for kind, status in (("PodScheduled", "True"), ("Ready", "False"))
+    ]
+    status = json.dumps({"status": {"containerStatuses": [], "conditions": quiet}})
+    [pod, _] = cluster.kubectl("get", *own, "--output=name").stdout.split()
+    cluster.kubectl("patch", pod, "--subresource=status", "--type=merge", "--patch", status)
+    cluster.wait_until(lambda: ("list", "events.k8s.io", "events") in audit.used)
     cluster.kubectl("scale", "deployment/shop-own", "--replicas=1")
     cluster.wait_until(lambda: shop.get("Deployment shop-own")["spec"]["replicas"] == 2)
     before = shop.children()

@@ -54,18 +54,33 @@ def test_in_another_mode_nothing_is_healed_or_pruned(settled, reconciler, mode):
     assert settled.children() == before
 
 
-def test_off_touches_not_even_the_status(settled, reconciler):
+def test_off_is_said_once_and_then_not_even_the_status_is_touched(settled, reconciler):
     settled.take(workers=GROUPS, reconcile="Off")
+    assert reconciler.outcomes() == {}
+    assert reconciler.written == {"status": 1}
+    assert settled.ready[:2] == ("Unknown", "Off")
+    assert settled.conditions == {"Ready": "Unknown", "Reconciling": "False", "Stalled": "False"}
+    assert settled.live["status"].keys() == {"observedGeneration", "reconciler", "conditions"}
+    settled.cluster.kubectl("delete", "deployment", "shop-worker")
+    reconciler.restart()
     before = settled.live["metadata"]["resourceVersion"]
     assert reconciler.outcomes() == {}
     assert reconciler.requests.keys() == {"list"}
     assert settled.live["metadata"]["resourceVersion"] == before
 
 
-def test_an_app_that_begins_as_off_gets_nothing(shop, reconciler):
+def test_the_mode_is_a_column(settled, reconciler):
+    for mode, ready in (("Apply", "True"), ("Scale", "True"), ("Off", "Unknown")):
+        settled.take(workers=GROUPS, reconcile=mode)
+        reconciler.run()
+        row = settled.cluster.kubectl("get", "celeryapp", "shop", "--no-headers").stdout.split()
+        assert (row[1], row[-2]) == (ready, mode)
+
+
+def test_an_app_that_begins_as_off_gets_nothing_but_a_status(shop, reconciler):
     shop.take(reconcile="Off")
     assert reconciler.outcomes() == {}
-    assert reconciler.requests.keys() == {"list"}
+    assert reconciler.written == {"status": 1}
     assert shop.names() == set()
 
 

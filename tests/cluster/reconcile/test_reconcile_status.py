@@ -1,8 +1,15 @@
 """What an app says about itself: conditions as kstatus reads them, columns, Events; and when it cannot be served."""
 
+from datetime import timedelta
+
 import pytest
 
+from reconciler.model import CHILD_KINDS
+from reconciler.status import quiet
+
 pytest_plugins = "reconciling"
+
+LISTS = len(CHILD_KINDS) + 2
 
 NOWHERE = {"nodeSelector": {"example.com/no": "such-node"}}
 
@@ -30,9 +37,9 @@ def test_the_first_visit_sets_every_condition(shop, reconciler):
 def test_kubectl_shows_at_a_glance_whether_it_runs(shop, reconciler):
     shop.take(workers=[{"name": "worker", "replicas": 2}])
     reconciler.run()
-    assert column(shop) == ["False", "RollingOut", "0/2"]
+    assert column(shop) == ["False", "RollingOut", "0/2", "Apply"]
     reconciler.until_ready()
-    assert column(shop) == ["True", "AllReady", "2/2"]
+    assert column(shop) == ["True", "AllReady", "2/2", "Apply"]
 
 
 def test_kubectl_wait_understands_it(shop, reconciler):
@@ -85,13 +92,46 @@ def test_a_warning_changes_nothing_else(shop, reconciler):
 def test_pods_that_do_not_come_up_are_named_and_in_the_end_stalled(shop, reconciler):
     shop.take(**NOWHERE)
     reconciler.run()
-    shop.cluster.wait_until(lambda: reconciler.run() and "pods ready" in shop.ready[2])
-    assert shop.ready == ("False", "RollingOut", "Deployment shop-worker: 0 of 1 pods ready")
+    words = "Deployment shop-worker: 0 of 1 pods ready: Unschedulable: no node takes it: node(s) didn't match"
+    shop.cluster.wait_until(lambda: reconciler.run() and shop.ready[2].startswith(words))
+    assert shop.ready[:2] == ("False", "Unschedulable")
+    shop.cluster.wait_until(lambda: reconciler.run() and reconciler.requests.keys() == {"list"})
+    assert [event[:2] for event in events(shop)][1:] == [("Warning", "Unschedulable")]
     shop.take(**NOWHERE, reconcile="Scale")  # a deadline that a test can wait for is drift in Apply mode
     shop.patch("Deployment shop-worker", {"spec": {"progressDeadlineSeconds": 1}})
     shop.cluster.wait_until(lambda: reconciler.serve().conditions["Stalled"] == "True")
-    assert shop.ready == ("False", "ProgressDeadlineExceeded", "Deployment shop-worker: 0 of 1 pods ready")
-    assert shop.conditions["Reconciling"] == "False"
+    assert (shop.ready[1], shop.conditions["Reconciling"]) == ("Unschedulable", "False")
+
+
+def test_what_only_events_of_a_pod_tell_is_asked_once_and_later_again(shop, reconciler):
+    shop.take()
+    reconciler.until_ready()
+    pods = f"/api/v1/namespaces/{shop.cluster.namespace}/pods"
+    [pod] = shop.cluster.request("GET", pods).body["items"]
+    long_ago = {"lastTransitionTime": "2020-01-01T00:00:00Z"}
+    conditions = [
+        {"type": "Ready", "status": "False"} | long_ago,
+        {"type": "PodScheduled", "status": "True"} | long_ago,
+    ]
+    status = {"status": {"containerStatuses": [], "conditions": conditions}}
+    path = f"{pods}/{pod['metadata']['name']}/status"
+    shop.cluster.request("PATCH", path, status, content_type="application/merge-patch+json").accepted()
+    regarding = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "namespace": shop.cluster.namespace,
+        **{k: pod["metadata"][k] for k in ("name", "uid")},
+    }
+    event = {"metadata": {"name": "any"}, "involvedObject": regarding, "type": "Warning", "reason": "FailedMount"}
+    event |= {"message": "no such map", "lastTimestamp": pod["metadata"]["creationTimestamp"]}
+    shop.cluster.request("POST", pods.replace("/pods", "/events"), event).accepted()
+    message = "Deployment shop-worker: 0 of 1 pods ready: FailedMount: no such map"
+    shop.cluster.wait_until(lambda: reconciler.run() and shop.ready[1:] == ("FailedMount", message))
+    reconciler.run()
+    assert reconciler.requests == {"list": LISTS}
+    reconciler.ahead += timedelta(seconds=quiet.LONGEST_PAUSE_SECONDS)
+    reconciler.run()
+    assert reconciler.requests == {"list": LISTS + 1}
 
 
 def test_events_tell_changes_once(shop, reconciler):

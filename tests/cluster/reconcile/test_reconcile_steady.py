@@ -6,7 +6,8 @@ from reconciler.model import CHILD_KINDS
 
 pytest_plugins = "reconciling"
 
-LISTS = len(CHILD_KINDS) + 1
+LISTS = len(CHILD_KINDS) + 2
+"""The apps, each kind of children, and pods."""
 
 
 @pytest.fixture

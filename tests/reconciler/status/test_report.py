@@ -135,7 +135,7 @@ def test_the_whole_status(celery_app, deployment, live):
             {"name": "mail", "replicas": 3, "readyReplicas": 1, "desiredReplicas": 3, "reason": "1 of 3 pods ready"},
         ],
         "beat": {"ready": True},
-        "flower": {"ready": False},
+        "flower": {"ready": False, "reason": "3 of 4 pods ready"},
         "children": [
             {"apiVersion": "v1", "kind": "ConfigMap", "name": "shop-probe", "ready": True},
             {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-beat", "ready": True},
@@ -150,6 +150,14 @@ def test_the_whole_status(celery_app, deployment, live):
 def test_a_claim_is_ready_once_it_is_bound(celery_app, live, phase, ready):
     claim = live("v1 PersistentVolumeClaim", "shop-beat", status={"phase": phase})
     assert status_of(celery_app(), [claim], None, NOW)["children"][0]["ready"] is ready
+
+
+def test_a_status_that_is_not_kept_up_any_more_says_nothing_else(celery_app, deployment):
+    before = status_of(celery_app(), [deployment()], None, NOW)
+    off = status_of(celery_app({"reconcile": "Off"}, before), [deployment()], None, LATER)
+    assert off.keys() == {"observedGeneration", "reconciler", "conditions"}
+    message = "reconcile is Off: nothing is applied, healed, scaled or looked at"
+    assert summary(off) == ("Unknown", "False", "False", "Off", message)
 
 
 def test_the_same_status_is_no_news(celery_app, deployment):
