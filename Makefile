@@ -62,7 +62,7 @@ play-real: $(test) ## the same with pods that run, Redis, and a worker that work
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
 	$(bin)/python demo/demo_real.py --stay
 
-crd: $(test) ## write crds/celeryapps.yaml and docs/reference.md anew from the source and the API server's OpenAPI
+crd: $(test) ## write crds/celeryapps.yaml, crds/pods.yaml and docs/reference.md anew from the source and the API server's OpenAPI
 	openapi="$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3" && \
 	$(bin)/python crds/generate.py "$$openapi" && $(bin)/python crds/reference.py "$$openapi"
 
@@ -91,7 +91,7 @@ clean: ## remove what was made, but not the built control plane (.cache)
 	$(PYTHON) -m venv .venv
 	$(bin)/pip install --quiet --upgrade 'pip>=25.1'
 
-$(run): pyproject.toml hatch_build.py crds/celeryapps.yaml | .venv
+$(run): pyproject.toml hatch_build.py crds/celeryapps.yaml crds/pods.yaml | .venv
 	$(bin)/pip install --quiet --editable .
 	@touch $@
 

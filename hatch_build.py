@@ -1,4 +1,4 @@
-"""Derives render/celeryapps.json from crds/celeryapps.yaml when the package is built or installed.
+"""Derives render/celeryapps.json and pods.json from the YAML files in crds/ when the package is built or installed.
 
 The renderer reads its schema at every start: 2 ms as compact JSON, over a second as YAML.
 """
@@ -14,5 +14,6 @@ from ruamel.yaml import YAML
 class DeriveCompactSchema(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 (hatchling's signature)
         root = Path(self.root)
-        crd = YAML(typ="safe", pure=True).load(root / "crds/celeryapps.yaml")
-        (root / "render/celeryapps.json").write_text(json.dumps(crd, separators=(",", ":"), ensure_ascii=False))
+        for name in ("celeryapps", "pods"):
+            found = YAML(typ="safe", pure=True).load(root / f"crds/{name}.yaml")
+            (root / f"render/{name}.json").write_text(json.dumps(found, separators=(",", ":"), ensure_ascii=False))

@@ -1,4 +1,6 @@
-"""Writes crds/celeryapps.yaml: celeryapps.source.yaml with Kubernetes' own types in full.
+"""Writes crds/celeryapps.yaml: celeryapps.source.yaml with Kubernetes' types in full, and what core.source.yaml asks.
+
+What of that the CRD has no room for goes into crds/pods.yaml.
 
 `python crds/generate.py OPENAPI_DIR`, where OPENAPI_DIR holds the API server's OpenAPI v3 documents as the source of
 Kubernetes has them (api/openapi-spec/v3).
@@ -21,12 +23,14 @@ HERE = Path(__file__).parent
 DOCUMENTS = ("api__v1", "apis__autoscaling__v2", "apis__networking.k8s.io__v1")
 
 LABELS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
-INT_OR_STRING: Json = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
-# controller-gen's, but for the exponent, which it allows a fraction that no quantity has (1e1.5)
-QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]{1,2}))?$"
+INT_OR_STRING: Json = {"x-kubernetes-int-or-string": True}
+# controller-gen's, but for the exponent, which it allows a fraction that no quantity has (1e1.5),
+# and the sign: none of core/v1's quantities may be negative
+QUANTITY = "^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$"
 WELL_KNOWN: dict[str, Json] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": INT_OR_STRING | {"maxLength": 64, "pattern": QUANTITY},
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": INT_OR_STRING
+    | {"minimum": 0, "maxLength": 64, "pattern": QUANTITY},
     # ObjectMeta inside a pod is that of a volumeClaimTemplate, where core/v1 takes only these two.
     "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {
         "type": "object",
@@ -34,6 +38,9 @@ WELL_KNOWN: dict[str, Json] = {
     },
 }
 
+RULES = "x-kubernetes-validations"
+ASKED = "x-asked"
+"""Beside a type's schema: what is asked of it beyond that."""
 KEPT = (
     *("type", "format", "default", "required", "properties", "items", "additionalProperties"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"),
@@ -45,39 +52,72 @@ DROPPED = {
     "enum",
     *("x-kubernetes-group-version-kind", "x-kubernetes-unions"),  # no part of a CRD
     *("x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"),
+    ASKED,
 }
 USUAL = ("x-kubernetes-list-type", "atomic")
 """What a list is that says nothing; 400 of them would take 14 kB."""
 LEFT_OUT = {
-    "Container": ("volumeDevices",),
+    "Container": (
+        *("volumeDevices", "resizePolicy", "restartPolicyRules", "readinessProbe", "stdin", "stdinOnce", "tty"),
+    ),
     "ContainerPort": ("hostIP", "hostPort"),
+    "PersistentVolumeClaimSpec": ("dataSource", "selector", "volumeMode", "volumeName"),
     "PodSecurityContext": ("windowsOptions",),
-    "SecurityContext": ("windowsOptions",),
+    "ResourceRequirements": ("claims",),
+    "SecurityContext": ("procMount", "windowsOptions"),
     "Volume": (
         *("awsElasticBlockStore", "azureDisk", "cephfs", "cinder", "flexVolume", "flocker", "gcePersistentDisk"),
         *("gitRepo", "glusterfs", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos"),
         *("vsphereVolume", "fc", "iscsi"),
     ),
+    "VolumeProjection": ("clusterTrustBundle", "podCertificate"),
+    "VolumeResourceRequirements": ("limits",),
 }
-"""Fields of core/v1 that no Celery pod uses: of Windows, of raw devices, of ports of the node, of volume plugins that
-Kubernetes has no more or calls deprecated, of disks of a storage network (a claim has these and those too). They would
-take 25 kB of the 256 KiB.
+"""Fields of core/v1 that no Celery pod uses: of Windows, of raw devices, of terminals, of ports of the node; what needs
+more of a pod than an app can say (`claims`, `procMount`); volume plugins that Kubernetes has no more or calls
+deprecated, and disks on a network (a claim has them too); what makes a claim one volume's; what tells whether a sidecar
+takes traffic. They would take 40 kB of the 256 KiB.
 """
 
 
-def expand(source: Json, openapi: Mapping[str, Json]) -> Json:
-    """Return the CRD: the source with every x-include and x-expand replaced by what it names."""
+def expand(source: Json, openapi: Mapping[str, Json], asked: Json | None = None) -> Json:
+    """Return the CRD: the source with every x-include and x-expand replaced by what it names.
+
+    What is asked of a type, by its last name, is laid over it.
+    """
     crd = {key: value for key, value in source.items() if key != "x-blocks"}
-    return dict(_expanded(included(crd, source.get("x-blocks", {})), types_of(openapi)))
+    return dict(_expanded(included(crd, source.get("x-blocks", {})), types_of(openapi, asked)))
 
 
-def types_of(openapi: Mapping[str, Json]) -> Json:
+def pods(source: Json, openapi: Mapping[str, Json], asked: Mapping[str, Json]) -> Json:
+    """Return what is asked beyond the CRD of a pod's fields, and of who may reach Flower.
+
+    Each is a part of a schema that says nothing else.
+    """
+    parts = {
+        "pod": {"properties": included(source["x-blocks"]["pod"], source["x-blocks"])},
+        "peer": {"x-expand": "io.k8s.api.networking.v1.NetworkPolicyPeer"},
+    }
+    more = _expanded(parts, types_of(openapi, _merged(asked["crd"], asked["pods"])))
+    return _beyond(more, _expanded(parts, types_of(openapi, asked["crd"])))
+
+
+def _beyond(more: Json, said: Json) -> Json:
+    """Return what the one schema has and the other has not, or has otherwise."""
+    rules = more.get(RULES, [])[len(said.get(RULES, ())) :]
+    below = {key: _beyond(value, said.get(key, {})) for key, value in more.items() if isinstance(value, dict)}
+    other = {key: value for key, value in more.items() if key not in {RULES, *below} and value != said.get(key)}
+    return other | {key: value for key, value in below.items() if value} | ({RULES: rules} if rules else {})
+
+
+def types_of(openapi: Mapping[str, Json], asked: Json | None = None) -> Json:
     """Return the schemas of all types of the OpenAPI documents, by name, without what is left out."""
-    return {
+    types = {
         name: _without(node, LEFT_OUT.get(name.removeprefix("io.k8s.api.core.v1."), ()))
         for document in openapi.values()
         for name, node in document["components"]["schemas"].items()
     }
+    return {name: node | {ASKED: (asked or {}).get(name.rpartition(".")[2], {})} for name, node in types.items()}
 
 
 def _without(node: Json, names: Iterable[str]) -> Json:
@@ -118,9 +158,15 @@ def _expanded(node: Any, types: Json) -> Any:
 
 
 def _merged(base: Json, over: Json) -> Json:
-    """Return the base with the other laid over it, objects field by field."""
+    """Return the base with the other laid over it: objects field by field, and what is required beside what was."""
     deep = {
-        key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        key: _merged(base[key], value)
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        else [*dict.fromkeys([*base.get(key, ()), *value])]
+        if key == "required"
+        else [*base.get(key, ()), *value]
+        if key == RULES
+        else value
         for key, value in over.items()
     }
     return base | deep
@@ -142,7 +188,7 @@ def _embedded(node: Json, types: Json, within: tuple[str, ...] = ()) -> Json:
         name = node["$ref"].rpartition("/")[2]
         if name in within:
             raise RecursionError(f"{' > '.join((*within, name))}: a CRD cannot hold a type that contains itself")
-        return WELL_KNOWN.get(name) or _embedded(types[name], types, (*within, name))
+        return _merged(WELL_KNOWN.get(name) or _embedded(types[name], types, (*within, name)), types[name][ASKED])
     if "allOf" in node:
         [only] = node["allOf"]
         beside = {key: value for key, value in node.items() if key != "allOf"}
@@ -181,11 +227,19 @@ def source() -> Json:
     return dict(YAML(typ="safe", pure=True).load(HERE / "celeryapps.source.yaml"))
 
 
+def core() -> Json:
+    """Return what is asked of Kubernetes' own types beyond their OpenAPI."""
+    return dict(YAML(typ="safe", pure=True).load(HERE / "core.source.yaml"))
+
+
 def documents(folder: Path) -> Json:
     """Return the OpenAPI documents with the types that the source names."""
     return {name: json.loads((folder / f"{name}_openapi.json").read_text()) for name in DOCUMENTS}
 
 
 if __name__ == "__main__":
-    text = schema.NOTICE + emit.stream([expand(source(), documents(Path(sys.argv[1])))])
+    openapi, asked = documents(Path(sys.argv[1])), core()
+    text = schema.NOTICE + emit.stream([expand(source(), openapi, asked["crd"])])
     (HERE / "celeryapps.yaml").write_text(text, encoding="utf-8")
+    text = schema.NOTICE + emit.stream([pods(source(), openapi, asked)])
+    (HERE / "pods.yaml").write_text(text, encoding="utf-8")

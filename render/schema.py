@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any
@@ -118,6 +118,8 @@ class Schema:
     """The CustomResourceDefinition. What is derived from it is made when it is first asked for."""
 
     crd: Json
+    pods: Json = field(default_factory=dict)
+    """What is asked besides of a `pod`, and of a `peer` of Flower: the API server would refuse a child for it."""
 
     @cached_property
     def version(self) -> Json:
@@ -143,6 +145,16 @@ class Schema:
         }
 
     @cached_property
+    def judging(self) -> Json:
+        """The schema by which a CeleryApp is judged here."""
+        if not self.pods:
+            return self.structural
+        pod, peer = self.pods["pod"], self.pods["peer"]
+        peers = {"properties": {"networkPolicy": {"properties": {"from": {"items": peer}}}}}
+        parts = {"workers": {"items": pod}, "beat": pod, "flower": _laid(pod, peers)}
+        return _laid(self.structural, {"properties": {"spec": _laid(pod, {"properties": parts})}})
+
+    @cached_property
     def json_schema(self) -> Json:
         """JSON Schema draft 7, for editors: it completes, explains and underlines, all but the rules in CEL."""
         root = _plain(self.structural)
@@ -162,15 +174,29 @@ class Schema:
 @cache
 def load() -> Schema:
     """Return the schema that rides in the package."""
-    text = resources.files(__package__).joinpath("celeryapps.json").read_text(encoding="utf-8")
-    return Schema(json.loads(text))
+    files = resources.files(__package__)
+    crd, pods = (
+        json.loads(files.joinpath(name).read_text(encoding="utf-8")) for name in ("celeryapps.json", "pods.json")
+    )
+    return Schema(crd, pods)
+
+
+def _laid(base: Json, over: Json) -> Json:
+    """Return the base with the other laid over it, objects field by field, rules beside rules."""
+    found = dict(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(found.get(key), dict):
+            found[key] = _laid(found[key], value)
+        else:
+            found[key] = [*found.get(key, ()), *value] if key == "x-kubernetes-validations" else value
+    return found
 
 
 def _plain(node: Json) -> Json:
     """Return a structural schema without Kubernetes' own keywords, and saying what they imply."""
     plain: Json = {key: _translated(key, value) for key, value in node.items() if not key.startswith("x-kubernetes-")}
     if node.get("x-kubernetes-int-or-string"):
-        plain = {key: value for key, value in plain.items() if key != "anyOf"} | {"type": ["integer", "string"]}
+        plain["type"] = ["integer", "string"]
     if node.get("nullable"):
         plain = {key: value for key, value in plain.items() if key != "nullable"} | {"type": [node["type"], "null"]}
     if node.get("x-kubernetes-list-type") == "set":

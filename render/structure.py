@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from ipaddress import ip_address, ip_network
 from operator import pos
 from typing import Any
 
@@ -33,6 +34,23 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool,
 }
 BITS = {"int32": 31, "int64": 63}
+
+
+def _address(text: str) -> None:
+    """Raise ValueError unless it is one; of a zone, which Python takes, pods know nothing."""
+    ip_address(text.replace("%", "-"))
+
+
+def _network(text: str) -> None:
+    """Raise ValueError unless it is one, its size included."""
+    ip_network(text if "/" in text else "")
+
+
+ADDRESSES: dict[str, tuple[Callable[[str], Any], str]] = {
+    "ip": (_address, "an IP address such as 10.0.0.1 or fd00::1"),
+    "cidr": (_network, "a network such as 10.0.0.0/8 or fd00::/8"),
+}
+"""How each is read, and its words."""
 MAX_EXACT = 2**53 - 1
 """The API server takes the float 4.0 for an integer, but none beyond this."""
 
@@ -166,6 +184,12 @@ def _pattern(_: Any, pattern: str, value: Any, node: Node) -> Errors:
 def _format(_: Any, name: str, value: Any, __: Node) -> Errors:
     if name in BITS and isinstance(value, int) and not _fits(value, BITS[name]):
         yield ValidationError(f"must be an integer of {BITS[name] + 1} bits, is {value}")
+    if name in ADDRESSES and isinstance(value, str):
+        read, words = ADDRESSES[name]
+        try:
+            read(value)
+        except ValueError:
+            yield ValidationError(f"must be {words}, is {wording.short(value)}")
 
 
 def _limit(kind: type | tuple[type, ...], measure: Callable[[Any], float], sign: int, words: str) -> Keyword:
@@ -182,6 +206,19 @@ def _limit(kind: type | tuple[type, ...], measure: Callable[[Any], float], sign:
             else:
                 empty = measure is len and not value
                 yield ValidationError("may not be empty" if empty else words.format(limit=limit, size=measure(value)))
+
+    return keyword
+
+
+def _fields(sign: int, words: str) -> Keyword:
+    """Return the keyword for how many fields there are. Where they have names, one of them is wanted."""
+    limit = _limit(dict, len, sign, words)
+
+    def keyword(validator: Any, most: float, value: Any, node: Node) -> Errors:
+        known = node.get("properties", {})
+        for error in limit(validator, most, value, node):
+            named = [name for name in (value if sign > 0 else known) if name not in node.get("required", ())]
+            yield ValidationError(f"set one of {wording.listed(named)}") if known else error
 
     return keyword
 
@@ -215,7 +252,7 @@ KEYWORDS: dict[str, Keyword] = {
     "maxLength": _limit(str, len, 1, "must have at most {limit} characters, has {size}"),
     "minItems": _limit(list, len, -1, "must have at least {limit} items, has {size}"),
     "maxItems": _limit(list, len, 1, "must have at most {limit} items, has {size}"),
-    "minProperties": _limit(dict, len, -1, "must have at least {limit} fields, has {size}"),
-    "maxProperties": _limit(dict, len, 1, "must have at most {limit} fields, has {size}"),
+    "minProperties": _fields(-1, "must have at least {limit} fields, has {size}"),
+    "maxProperties": _fields(1, "must have at most {limit} fields, has {size}"),
 }
 _Validator = create(meta_schema={}, validators=KEYWORDS)

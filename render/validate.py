@@ -25,7 +25,7 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
     """Return every problem of the document's data, defaults filled in, by line."""
     if misfit := _identity(document, schema):
         return [misfit]
-    faults = [fault for fault in structure.errors(data, schema.structural) if _counts(fault)]
+    faults = [fault for fault in structure.errors(data, schema.judging) if _counts(fault)]
     wrong = [fault for fault in faults if fault.validator != structure.UNKNOWN]
     blocked, faulty = _above(fault for fault in wrong if fault.validator in BLOCKING), _above(wrong)
     messages: dict[Path, str] = {}
@@ -34,7 +34,7 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
         messages.setdefault(path, _message(fault, path, document))
     broken = [
         (path, _argument(path, data) or message)
-        for path, message in rules.broken(_for_rules(data), schema.structural, blocked, faulty)
+        for path, message in rules.broken(_for_rules(data), schema.judging, blocked, faulty)
     ]
     found = (*messages.items(), *(each for each in broken if each[0] not in messages), *_hollow(document, schema))
     return sorted(
@@ -45,7 +45,7 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
 
 def is_readable(document: Document, data: dict[str, Any], schema: Schema) -> bool:
     """Say whether every value is what its field takes; fields may be unknown, and rules broken."""
-    faults = (fault for fault in structure.errors(data, schema.structural) if _counts(fault))
+    faults = (fault for fault in structure.errors(data, schema.judging) if _counts(fault))
     return _identity(document, schema) is None and all(fault.validator == structure.UNKNOWN for fault in faults)
 
 

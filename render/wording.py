@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any
@@ -51,7 +51,34 @@ PATTERNS = {
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
         "must be the name of an object: lower-case letters, digits, dashes and dots"
     ),
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$": (
+        "must be the name of an object: lower-case letters, digits, dashes and dots"
+    ),
+    r"^(?!(.*/)?\.\.(/|$))": "must be a path without ..",
+    r"^(?!/)(?!(.*/)?\.\.(/|$))": "must be a path that begins without a slash, and without ..",
+    r"^(?!/)(?!\.\.)(?!.*/\.\.(/|$))": "must be a path that begins without a slash, and without ..",
+    "^(Memory|HugePages(-.+)?)?$": "must be Memory, HugePages or nothing",
+    "^([.]|[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?([.][a-z0-9_]([-_a-z0-9]*[a-z0-9_])?)*[.]?)$": (
+        "must be a domain such as shop.example.com"
+    ),
+    "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$": "must be such as net.core.somaxconn",
+    r"^(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.*)$": "must be such as limits.memory",
+    r"^(metadata\.(name|namespace|uid|(labels|annotations)\['[^']+'\])|spec\.(nodeName|serviceAccountName)"
+    r"|status\.(host|pod)IPs?)$": "must be such as metadata.name, metadata.labels['team'] or status.podIP",
+    r"^metadata\.(name|namespace|uid|labels|annotations|(labels|annotations)\['[^']+'\])$": (
+        "must be such as metadata.name, metadata.labels or metadata.annotations['team']"
+    ),
+    "^[ -<>-~]*$": "must be ASCII without =",
+    "^[-A-Za-z0-9]+$": "must be the name of a header: letters, digits and dashes",
+    "^storage$": "must be storage",
+    r"^(cpu|memory|ephemeral-storage|hugepages-.+|(?!requests[.])(?!(.*[.])?kubernetes[.]io/)[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    r"([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])$": (
+        "must be cpu, memory, ephemeral-storage, or a resource of a device such as nvidia.com/gpu"
+    ),
     "^[-._a-zA-Z0-9]+$": "must be letters, digits and - _ .",
+    "^[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$": "must be a key: letters, digits and - _ ., and does not begin with two dots",
+    "^[ -<>-~]+$": "must be the name of a variable: ASCII without =",
+    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "must be lower-case letters, digits and dashes",
     r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
         "must be a host name such as flower.example.com"
     ),
@@ -81,8 +108,15 @@ def short(value: Any) -> str:
     return text if len(text) <= ONE_LINE else f"{text[: ONE_LINE - 1]}…"
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return the names in a row: `queue, cpu and memory`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def wanted(pattern: str) -> str:
     """Return in words what the pattern asks for."""
+    if pattern in PATTERNS:
+        return PATTERNS[pattern]
     if is_quantity(pattern):
         if NEGATIVE_ZERO in pattern:  # the one negative that is let pass
             return "must be a quantity of at least 0 such as 50m or 0.1"
@@ -91,7 +125,7 @@ def wanted(pattern: str) -> str:
         return "must be lower-case letters, digits, dashes and dots"
     if LABEL in pattern:
         return "must be letters, digits and - _ . (63 at most)" + (", one prefix/ before it" if "/" in pattern else "")
-    return PATTERNS.get(pattern, f"must match {pattern}")
+    return f"must match {pattern}"
 
 
 def is_quantity(pattern: str) -> bool:

@@ -38,6 +38,12 @@ def module(name: str) -> Path:
     return Path(json.loads(fetched)["Dir"])
 
 
+def keda_crds() -> list[Path]:
+    """Return KEDA's own CustomResourceDefinitions of what is rendered for it."""
+    folder = module("github.com/kedacore/keda/v2@v2.20.0") / "config/crd/bases"
+    return [folder / f"keda.sh_{kind}.yaml" for kind in ("scaledobjects", "triggerauthentications")]
+
+
 def _key() -> str:
     """Name the source and the machine it is built for: a changed source is another binary."""
     content = b"".join(path.read_bytes() for path in sorted(MODULE.glob("*go*")))

@@ -38,9 +38,7 @@ def celeryapp_crd(plane):
 @pytest.fixture(scope="session")
 def keda_crds(plane):
     """Return KEDA's own CustomResourceDefinitions, installed: they judge what is rendered for it."""
-    folder = build.module("github.com/kedacore/keda/v2@v2.20.0") / "config/crd/bases"
-    kinds = ("scaledobjects", "triggerauthentications")
-    return [crd for kind in kinds for crd in _installed(plane, folder / f"keda.sh_{kind}.yaml")]
+    return [crd for path in build.keda_crds() for crd in _installed(plane, path)]
 
 
 def _installed(plane, path):

@@ -19,16 +19,12 @@ GROUPS_IN_AN_APP = 30
 
 REQUIRED = (
     # By core/v1, whatever its OpenAPI says: what this is a part of goes with it.
-    *("configMapRef.name", "secretRef.name", "configMapKeyRef.name", "secretKeyRef.name", "nodePublishSecretRef.name"),
+    "nodePublishSecretRef.name",
     *("envFrom[].configMapRef", "envFrom[].secretRef", "options[].name", "resourceFieldRef.containerName"),
     *("matchExpressions[].values", "matchFields[].values", "localhostProfile", "volumeMounts[].readOnly"),
-    *("initContainers[].image", "Probe.exec", "restartPolicyRules[].exitCodes"),
-    *("configMap.name", "secret.name", "secret.secretName", "image.reference"),
-    *("clusterTrustBundle.name", "clusterTrustBundle.signerName"),
-    *("credentialBundlePath", "downwardAPI.items[].fieldRef", "downwardAPI.items[].resourceFieldRef"),
+    *("Probe.exec", "image.reference", "downwardAPI.items[].fieldRef", "downwardAPI.items[].resourceFieldRef"),
     *("volumeClaimTemplate.spec.accessModes", "volumeClaimTemplate.spec.resources"),
-    *("volumeClaimTemplate.spec.resources.requests",),
-    *("dataSource.apiGroup", "dataSourceRef.apiGroup"),
+    *("volumeClaimTemplate.spec.resources.requests", "dataSourceRef.apiGroup"),
     # By rules of the CRD.
     *("broker.url", "customPool", "queue.averageLength", "queue.maxWaitSeconds"),
     *("certFrom", "keyFrom"),

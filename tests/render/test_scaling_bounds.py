@@ -12,7 +12,8 @@ SCHEMA = schema.load()
 SCALING = SCHEMA.structural["properties"]["spec"]["properties"]["workers"]["items"]["properties"]["scaling"][
     "properties"
 ]
-ANY = SCHEMA.structural["properties"]["spec"]["properties"]["resources"]["properties"]["limits"]["additionalProperties"]
+ANY = {"pattern": r"^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$"}
+"""Of a quantity with any sign."""
 TARGET = SCALING["cpu"]["properties"]["averageValue"]
 TOLERANCE = SCALING["behavior"]["properties"]["scaleUp"]["properties"]["tolerance"]
 

@@ -178,7 +178,8 @@ def test_metadata(metadata, expected):
             id="a fraction is no integer",
         ),
         pytest.param(
-            "tolerations: [{tolerationSeconds: 3000000000}]\nworkers: [{name: a, timeLimitSeconds: 3000000000}]",
+            "tolerations: [{key: a, effect: NoExecute, tolerationSeconds: 3000000000}]\n"
+            "workers: [{name: a, timeLimitSeconds: 3000000000}]",
             "spec.workers[0].timeLimitSeconds: must be an integer of 32 bits, is 3000000000",
             id="an integer of 32 bits, where another has 64",
         ),
@@ -238,9 +239,9 @@ def test_metadata(metadata, expected):
             'spec.logLevel: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, FATAL, is "debug": write DEBUG',
             id="none of the values",
         ),
-        pytest.param("volumes: [{}]", "spec.volumes[0].name: is required", id="a field that is required"),
+        pytest.param("volumes: [{emptyDir: {}}]", "spec.volumes[0].name: is required", id="a field that is required"),
         pytest.param(
-            'serviceAccountName: ""\nbeat: {schedulerClass: ""}',
+            'workingDir: /\nbeat: {schedulerClass: ""}',
             "spec.beat.schedulerClass: may not be empty",
             id="an empty text, said once",
         ),

@@ -46,7 +46,7 @@ def document(seed: int, number: int) -> Json:
         if random.random() < 0.5:
             _change(random, made, random.choice(_particular()))
         else:
-            found = [each for each in _within(made, SCHEMA) if each[0][0] in ("metadata", "spec")]
+            found = [each for each in within(made, SCHEMA) if each[0][0] in ("metadata", "spec")]
             _mutate(random, made, *random.choice(found))
     return made
 
@@ -106,7 +106,7 @@ def _having() -> dict[tuple[str, ...], list[Json]]:
     """Return the apps that set a field, by its place."""
     found: dict[tuple[str, ...], list[Json]] = {}
     for app in _bases():
-        for place in {_generic(place) for place, _ in _within(app, SCHEMA)}:
+        for place in {generic(place) for place, _ in within(app, SCHEMA)}:
             found.setdefault(place, []).append(app)
     return found
 
@@ -119,7 +119,7 @@ def _base(random: Random, place: tuple[str, ...]) -> Json:
     return APP | {"spec": NEEDED} if random.random() < 0.7 else random.choice(_bases())
 
 
-def _within(value: Any, node: Node, place: Place = ()) -> Iterator[tuple[Place, Node]]:
+def within(value: Any, node: Node = SCHEMA, place: Place = ()) -> Iterator[tuple[Place, Node]]:
     """Yield every place in the value that the schema knows, below the root."""
     if place:
         yield place, node
@@ -127,10 +127,10 @@ def _within(value: Any, node: Node, place: Place = ()) -> Iterator[tuple[Place, 
     for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         inner = steps.get(key, steps.get(KEY)) if isinstance(value, dict) else steps.get(ITEM)
         if inner:
-            yield from _within(item, inner, (*place, key))
+            yield from within(item, inner, (*place, key))
 
 
-def _generic(place: Place) -> tuple[str, ...]:
+def generic(place: Place) -> tuple[str, ...]:
     """Return the place without the numbers of items and the keys of maps."""
     node, found = SCHEMA, []
     for step in place:
@@ -189,12 +189,12 @@ def text(app: Any) -> str:
 
 def fields(app: Json) -> set[tuple[str, ...]]:
     """Return the places of the fields that a document sets."""
-    return {_generic(place) for place, _ in _within(app, SCHEMA)}
+    return {generic(place) for place, _ in within(app, SCHEMA)}
 
 
 def rules_about(app: Json) -> Iterator[every_rule.Rule]:
     """Yield the rules of every value in the document."""
-    for place, node in [((), SCHEMA), *_within(app, SCHEMA)]:
+    for place, node in [((), SCHEMA), *within(app, SCHEMA)]:
         if "x-kubernetes-validations" in node:
             path = re.sub(r"\[\d+\]", ITEM, dotted(place))
             yield from every_rule.rules({"x-kubernetes-validations": node["x-kubernetes-validations"]}, f".{path}")
@@ -202,7 +202,7 @@ def rules_about(app: Json) -> Iterator[every_rule.Rule]:
 
 def smallest(app: Json, holds: Callable[[Json], Any]) -> Json:
     """Return what is left of the document when all has gone without which it still holds, the last and inmost first."""
-    for place, _ in reversed([*_within(app, SCHEMA)]):
+    for place, _ in reversed([*within(app, SCHEMA)]):
         less = every_field.without(app, place)
         app = less if holds(less) else app
     return app

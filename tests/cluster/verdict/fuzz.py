@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import build
+import children
 import control_plane
 import documents
 import every_rule
@@ -32,7 +33,9 @@ Json = dict[str, Any]
 
 BATCH = 250
 SHOWN = 20
-CRD = documents.ROOT / "crds/celeryapps.yaml"
+CRDS = (documents.ROOT / "crds/celeryapps.yaml", *build.keda_crds())
+OF_THE_CRD = schema.Schema(schema.load().crd)
+"""What the server judges by; what is refused for the sake of children is proven by them."""
 
 
 @dataclass
@@ -47,6 +50,8 @@ class Tally:
     """Rules of which the server accepts a document that they are about."""
     broken: set[every_rule.Rule] = field(default_factory=set)
     differences: list[str] = field(default_factory=list)
+    rendered: int = 0
+    """Apps near to what core/v1 refuses that celery-render accepts."""
 
     def add(self, other: "Tally") -> None:
         self.stages += other.stages
@@ -55,6 +60,7 @@ class Tally:
         self.held |= other.held
         self.broken |= other.broken
         self.differences += other.differences
+        self.rendered += other.rendered
 
     def note(self, app: Json, said: verdicts.Answer) -> None:
         self.stages[said.stage] += 1
@@ -71,6 +77,7 @@ class Tally:
             f"fields, of {len(fields)}, in documents refused": len(fields & self.refused),
             f"rules, of {len(rules)}, that held": len(rules & self.held),
             f"rules, of {len(rules)}, that were broken": len(rules & self.broken),
+            "as many again for their children, accepted": self.rendered,
             "differences": len(self.differences),
         }
         return "\n".join(f"{name:44}{count:>8}" for name, count in rows.items())
@@ -103,12 +110,26 @@ def judged(cluster: Cluster, seed: int, found: Iterable[Case]) -> Tally:
 
 
 def batch(cluster: Cluster, seed: int, numbers: Iterable[int]) -> Tally:
-    return judged(cluster, seed, cases(cluster, seed, numbers))
+    tally = judged(cluster, seed, cases(cluster, seed, numbers))
+    tally.add(of_children(cluster, seed, numbers))
+    return tally
+
+
+def of_children(cluster: Cluster, seed: int, numbers: Iterable[int]) -> Tally:
+    """Return what came of as many documents again, of which the server is asked about the children."""
+    numbers, tally = list(numbers), Tally()
+    apps = [children.document(seed, number) for number in numbers]
+    for number, app, refused in zip(numbers, apps, children.refusals(cluster, apps, schema.load()), strict=True):
+        tally.rendered += refused is not None
+        if refused:
+            name = f"document {number} for children of FUZZ_SEED={seed}"
+            tally.differences.append(children.report(cluster, app, schema.load(), name))
+    return tally
 
 
 def ours(document: Document) -> verdicts.Verdict:
     """Return celery-render's verdict; what it accepts it must be able to render."""
-    verdict = verdicts.verdict(document, schema.load())
+    verdict = verdicts.verdict(document, OF_THE_CRD)
     if verdict.app:
         rendering.children(verdict.app)
     return verdict
@@ -130,7 +151,9 @@ def main(arguments: argparse.Namespace) -> int:
     say(f"{arguments.documents} documents of FUZZ_SEED={arguments.seed}")
     began, tally = time.monotonic(), Tally()
     with tempfile.TemporaryDirectory() as folder, control_plane.running(build.binary(), Path(folder)) as plane:
-        control_plane.install(plane, yaml.load(CRD.read_text(), yaml.CSafeLoader))
+        for path in CRDS:
+            for crd in yaml.load_all(path.read_text(), yaml.CSafeLoader):
+                control_plane.install(plane, crd)
         try:
             for found in batches(plane, arguments.seed, arguments.documents):
                 tally.add(found)

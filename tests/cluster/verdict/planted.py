@@ -18,8 +18,8 @@ from render.schema import Schema
 Json = dict[str, Any]
 Judge = Callable[[Document], verdicts.Verdict]
 
-SCHEMA = schema.load()
-EXPONENT = "|([eE](\\+|-)?[0-9]{1,2})"
+SCHEMA = schema.Schema(schema.load().crd)
+EXPONENT = "|[eE][-+]?[0-9]{1,2}"
 LARGEST = 2**63 - 1
 
 
@@ -76,7 +76,7 @@ def _without_int32(node: Json) -> Json:
 
 
 def _only_strings(node: Json) -> Json:
-    is_either = "anyOf" in node and "default" not in node
+    is_either = "x-kubernetes-int-or-string" in node and "default" not in node
     return _less(node, "x-kubernetes-int-or-string") | {"type": "string"} if is_either else node
 
 

@@ -52,6 +52,26 @@ DELIBERATE = {
 }
 """What celery-render refuses though the server accepts it, by its message, and why."""
 
+IN_CHILDREN = {
+    "is given in whole: ": "devices and huge pages: requests and limits by their names",
+    " is more than the limit of ": "requests and limits: CEL cannot compare what spec and a component say together",
+    "terminationGracePeriodSeconds (": "hooks that sleep, which may be of spec, and the grace, of a component",
+    "names a volume that is not in volumes: ": "mounts of init containers: too many for a rule",
+    "is read from an emptyDir: ": "variables from a file of a volume",
+    "is not for an image: ": "options of mounts of an image",
+    "needs a privileged container: ": "mounts that reach the node",
+    "is the name of Celery's own container: ": "names of init containers",
+    "None needs dnsConfig.nameservers: ": "name servers: the policy may be of spec, the servers of a component",
+    " is divided by: ": "divisors: many ways to write the same quantity",
+    "is another file's in the volume: ": "files of projected volumes: three lists deep",
+    "must be more than 0, such as 1Gi": "sizes of claims: many ways to write nothing",
+    "is set already: ": "kernel parameters: dots and slashes are alike",
+    "must be a part of ": "exceptions of networks: arithmetic",
+}
+"""What celery-render refuses since the server would refuse a child, beside what crds/pods.yaml says; by its message."""
+OF_THE_CLUSTER = {"provided port is not in the valid range": "flower.service.nodePort: each cluster has its own range"}
+"""What a server refuses in a child that another would take, and nobody can know before."""
+
 WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")))
 """How a problem begins that says all about a value: what is in it is not named one by one, as the server does."""
 ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp", re.DOTALL)
@@ -146,7 +166,7 @@ def difference(said: Answer, ours: Verdict) -> str:
         words = [f"the server names {unnamed}:", said.message, "celery-render says:", *messages]
         return "\n".join(words) if unnamed else ""
     if messages:
-        deliberate = all(any(words in message for words in DELIBERATE) for message in messages)
+        deliberate = all(any(words in message for words in DELIBERATE | IN_CHILDREN) for message in messages)
         return "" if deliberate else "\n".join(["the server accepts, celery-render says:", *messages])
     stored, filled = _comparable(said.stored), _comparable(ours.filled)
     return "" if stored == filled else f"the server would store\n{stored}\nand celery-render reads\n{filled}"
