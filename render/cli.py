@@ -15,7 +15,7 @@ from render.errors import InvalidInput, Problem, UnsafeOutput
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, metavar="FILE…")
 @click.option(
-    "-o", "--output", metavar="DIR", help="Write a kustomize base into DIR; with several apps one folder each."
+    "-o", "--output", metavar="DIR", help="Write a kustomize base into DIR: a folder for each app, and a list of them."
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when DIR is out of date.")
 @click.option("--strict", is_flag=True, help="Refuse what is only warned of, too.")

@@ -46,16 +46,29 @@ def files(children: Iterable[Manifest]) -> dict[str, str]:
     Kinds that kustomize does not know come with a file that tells it what their fields name.
     """
     manifests = {f"{child['kind'].lower()}-{child['metadata']['name']}.yaml": child for child in children}
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": list(manifests),
-    }
+    kustomization = _kustomization(manifests)
     if told := references.configuration(child["apiVersion"].partition("/")[0] for child in manifests.values()):
         manifests[CONFIGURATION] = told
         kustomization["configurations"] = [CONFIGURATION]
     manifests[KUSTOMIZATION] = kustomization
-    return {name: f"{MARKER}\n{_mapping(manifest, '')}" for name, manifest in manifests.items()}
+    return {name: _file(manifest) for name, manifest in manifests.items()}
+
+
+def listing(folders: Iterable[str]) -> str:
+    """Return the text of the kustomization over bases, each in a folder."""
+    return _file(_kustomization(f"{folder}/" for folder in sorted(folders)))
+
+
+def _kustomization(resources: Iterable[str]) -> Manifest:
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": list(resources),
+    }
+
+
+def _file(manifest: Manifest) -> str:
+    return f"{MARKER}\n{_mapping(manifest, '')}"
 
 
 def _mapping(fields: dict[str, Any], margin: str) -> str:

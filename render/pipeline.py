@@ -22,8 +22,10 @@ class Base(NamedTuple):
     """By line."""
 
     @property
-    def name(self) -> str:
-        return str(self.document.data["metadata"]["name"])
+    def folder(self) -> str:
+        """The name of its folder, whatever other apps there are: `shop`, or `shop.NAMESPACE` if it names that."""
+        metadata = self.document.data["metadata"]
+        return ".".join(filter(None, [metadata["name"], metadata.get("namespace")]))
 
 
 def base(document: Document, schema: Schema) -> Base:
@@ -123,7 +125,7 @@ def stream(found: Iterable[Base]) -> Iterator[str]:
 
 
 def files(found: Iterable[Base]) -> dict[str, str]:
-    """Return the text of every file by its name: one app flat, several in a folder each.
+    """Return the text of every file by its name: a folder for each app, and a kustomization over them.
 
     Raises InvalidInput with every problem.
     """
@@ -134,18 +136,16 @@ def files(found: Iterable[Base]) -> dict[str, str]:
     try:
         for one in found:
             warnings += one.warnings
-            if one.name in folders:
+            if one.folder in folders:
                 path = ("metadata", "name")
-                message = f"another app is named {one.name} too: render them into different folders"
+                message = "another app has this name too: choose another"
                 names.append(Problem(one.document.source, one.document.line(path), path, message))
-            folders[one.name] = emit.files(one.children)
+            folders[one.folder] = emit.files(one.children)
     except InvalidInput as invalid:
         others = invalid.problems
     said = {problem[:3] for problem in others}  # that an app clashes with another says more than that its name does
     named = [problem for problem in names if problem[:3] not in said]
     if named or others:
         raise InvalidInput((*named, *(others or warnings)))
-    if len(folders) == 1:
-        [only] = folders.values()
-        return only
-    return {f"{folder}/{name}": text for folder, texts in folders.items() for name, text in texts.items()}
+    bases = {f"{folder}/{name}": text for folder, texts in folders.items() for name, text in texts.items()}
+    return bases | {emit.KUSTOMIZATION: emit.listing(folders)}

@@ -1,9 +1,9 @@
 """Texts in, files in a folder out: the only effects of the renderer.
 
 A file is ours when its first line is the marker. Nothing else is ever overwritten or removed, no symbolic link is
-followed below the folder, and nothing is touched below its sub-folders. A base gives way only to another of the same
-app. A file is either old or new, never half of both, and no kustomization names a file that is not there, even after a
-kill at any moment.
+followed below the folder, and nothing is touched below its sub-folders. The base of an app that is rendered no more
+goes, unless no app is left that was there before. A file is either old or new, never half of both, and no kustomization
+that one applies names what is not there, even after a kill at any moment.
 """
 
 import re
@@ -17,6 +17,8 @@ from render.errors import UnsafeOutput
 KUSTOMIZATION = "kustomization.yaml"
 KUSTOMIZATIONS = ("kustomization.yml", "Kustomization")
 """Other names kustomize looks for; of two in one folder it takes none."""
+FOLDERS = re.compile(rb'^- "?[^"\r\n]*/"?\r?$', re.MULTILINE)
+"""In a kustomization over bases: what it lists are folders."""
 LABEL = re.compile(rf'^    {re.escape(naming.APP_LABEL)}: "?([^"\r\n]+)'.encode(), re.MULTILINE)
 MAX_DEPTH = 2
 """A sub-folder and a file."""
@@ -75,16 +77,21 @@ def check(directory: Path, names: Iterable[str]) -> None:
 
 
 def check_owners(directory: Path, present: Iterable[str], files: Mapping[str, str]) -> None:
-    """Raise UnsafeOutput if the base of another app would go: somebody may apply it.
+    """Raise UnsafeOutput if bases would go that are no part of this: somebody may apply them.
 
-    One of several apps goes when that is no longer rendered, since its folder has its name.
+    Those are bases that lie where we put none, and all of them where none of their apps is rendered again.
     """
-    new = dict(apps((name, files[name].encode()) for name in files))
+    new = {app for _, app in apps((name, files[name].encode()) for name in files)}
     old = set(apps((name, (directory / name).read_bytes()) for name in present if name.endswith(".yaml")))
-    others = sorted((folder, app) for folder, app in old if app != (new.get(folder) if "" in new else folder))
-    if others:
-        words = "holds the base of the app {}, which would be removed: choose another folder, or remove it first"
-        raise UnsafeOutput("\n".join(f"{directory / folder} {words.format(app)}" for folder, app in others))
+    elsewhere = {(folder, app) for folder, app in old if folder != app and not folder.startswith(f"{app}.")}
+    if lost := sorted(old if new.isdisjoint(app for _, app in old) else elsewhere):
+        raise UnsafeOutput("\n".join(f"{directory / folder} {_kept(folder, app)}" for folder, app in lost))
+
+
+def _kept(folder: str, app: str) -> str:
+    if not folder:
+        return f"is the folder of the app {app}: name the folder above it, or another"
+    return f"holds the base of the app {app}, which would go: name its file too, choose another folder, or remove it"
 
 
 def apps(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:
@@ -105,7 +112,7 @@ def content(path: Path, marker: str) -> bytes | None:
 
 
 def ours(directory: Path, marker: str) -> Iterator[str]:
-    """Yield the names of our files, in order: in the folder, and in sub-folders whose kustomization is ours.
+    """Yield the names of our files, in order: in the folder, and in sub-folders that hold a base.
 
     A file of ours that somebody copied into a folder of their own is theirs.
     """
@@ -113,8 +120,17 @@ def ours(directory: Path, marker: str) -> Iterator[str]:
         for entry in sorted(directory.iterdir()):
             if marked(entry, marker):
                 yield entry.name
-            elif not entry.is_symlink() and entry.is_dir() and marked(entry / KUSTOMIZATION, marker):
+            elif not entry.is_symlink() and entry.is_dir() and is_base(entry, marker):
                 yield from (f"{entry.name}/{inner.name}" for inner in sorted(entry.iterdir()) if marked(inner, marker))
+
+
+def is_base(folder: Path, marker: str) -> bool:
+    """Return whether the folder holds the base of an app, or what a kill has left of one.
+
+    Where its kustomization lists folders, it is where somebody else's bases are written to.
+    """
+    found = [path for path in (folder / KUSTOMIZATION, beside(folder / KUSTOMIZATION)) if marked(path, marker)]
+    return bool(found) and not any(FOLDERS.search(path.read_bytes()) for path in found)
 
 
 def marked(path: Path, marker: str) -> bool:
@@ -134,9 +150,9 @@ def marked(path: Path, marker: str) -> bool:
 def write(directory: Path, files: Mapping[str, str]) -> None:
     """Put every text beside its place, then each into its place; what fails in the first step changes nothing."""
     paths = {name: directory / name for name in sorted(files, key=kustomization_last)}
-    unfinished = {name: path.with_name(f".{path.name}{UNFINISHED}") for name, path in paths.items()}
+    unfinished = {name: beside(path) for name, path in paths.items()}
     try:
-        for name, path in unfinished.items():
+        for name, path in reversed(unfinished.items()):  # a folder is known as a base from its first file on
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             with path.open("xb") as file:  # x: never through a link
@@ -146,6 +162,11 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
     finally:
         for path in unfinished.values():
             path.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Return where the text is put that is to take this place."""
+    return path.with_name(f".{path.name}{UNFINISHED}")
 
 
 def remove(directory: Path, names: Iterable[str]) -> None:
@@ -158,9 +179,9 @@ def remove(directory: Path, names: Iterable[str]) -> None:
             parent.rmdir()
 
 
-def kustomization_last(name: str) -> tuple[bool, str]:
+def kustomization_last(name: str) -> tuple[bool, bool, str]:
     """Order names so that what lists the others comes after them, and a base is ours until its last file is gone."""
-    return name.endswith(KUSTOMIZATION), name
+    return name.endswith(KUSTOMIZATION), name == KUSTOMIZATION, name
 
 
 def refused(error: OSError, directory: Path) -> UnsafeOutput:

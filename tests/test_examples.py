@@ -13,7 +13,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("**/app.yaml"))
 @pytest.mark.parametrize("app", EXAMPLES, ids=lambda path: path.parent.name)
 def test_an_example_renders_to_its_base(app):
     rendered = pipeline.files(pipeline.bases([str(app)], schema.load()))
-    golden = {path.name: path.read_text(encoding="utf-8") for path in (app.parent / "base").iterdir()}
+    base = app.parent / "base"
+    golden = {str(path.relative_to(base)): path.read_text("utf-8") for path in base.rglob("*.yaml")}
     assert rendered == golden, "review, then: make golden"
 
 

@@ -113,4 +113,4 @@ def test_the_apps_of_a_page_can_be_rendered(source, tmp_path):
 def test_the_app_of_the_quickstart_can_be_scaled_as_it_says(tmp_path):
     app, scaling = blocks(ROOT / "docs/quickstart.md", "yaml")
     (tmp_path / "app.yaml").write_text(app.replace("      replicas: 1\n", scaling))
-    assert "celeryapp-naps.yaml" in pipeline.files(pipeline.bases([str(tmp_path / "app.yaml")], schema.load()))
+    assert "naps/celeryapp-naps.yaml" in pipeline.files(pipeline.bases([str(tmp_path / "app.yaml")], schema.load()))

@@ -19,8 +19,9 @@ WAYS = {"client-side": ["--filename"], "server-side": ["--server-side", "--filen
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("base", BASES, ids=lambda base: base.parent.name)
 def test_a_second_apply_changes_nothing(cluster, base, way, tmp_path):
-    listed = yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]
-    files = [(base / name).read_text() for name in listed]
+    [folder] = yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]
+    listed = yaml.safe_load((base / folder / "kustomization.yaml").read_text())["resources"]
+    files = [(base / folder / name).read_text() for name in listed]
     (tmp_path / "stream.yaml").write_text("---\n".join(files))
     paths = [cluster.path(yaml.safe_load(text)) for text in files]
     command = ["apply", *WAYS[way], base if way == "kustomized" else tmp_path / "stream.yaml"]

@@ -245,4 +245,4 @@ def test_pre_commit_refuses_an_app_that_is_wrong_and_a_base_that_is_old(commit, 
     done = commit({"apps/shop/app.yaml": f"{APP}  logLevel: DEBUG\n", "blog/app.yaml": f"{APP}  replics: 2\n"})
     assert done.returncode == 1
     assert "blog/app.yaml:8: spec.replics: unknown field" in done.stdout
-    assert "apps/shop/base/deployment-shop-worker.yaml is out of date" in done.stdout
+    assert "apps/shop/base/shop/deployment-shop-worker.yaml is out of date" in done.stdout

@@ -106,8 +106,9 @@ def bases(tmp_path_factory):
 
 def written(base):
     """Return the manifests of a base as they are in its files."""
-    listed = yaml.load((base / "kustomization.yaml").read_text(), yaml.CSafeLoader)["resources"]
-    return [yaml.load((base / name).read_text(), yaml.CSafeLoader) for name in listed]
+    [folder] = yaml.load((base / "kustomization.yaml").read_text(), yaml.CSafeLoader)["resources"]
+    listed = yaml.load((base / folder / "kustomization.yaml").read_text(), yaml.CSafeLoader)["resources"]
+    return [yaml.load((base / folder / name).read_text(), yaml.CSafeLoader) for name in listed]
 
 
 def key(manifest):

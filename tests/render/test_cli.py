@@ -32,7 +32,12 @@ def names(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-SHOP = ["configmap-shop-probe.yaml", "deployment-shop-worker.yaml", "kustomization.yaml"]
+SHOP = [
+    "kustomization.yaml",
+    "shop/configmap-shop-probe.yaml",
+    "shop/deployment-shop-worker.yaml",
+    "shop/kustomization.yaml",
+]
 
 
 def test_one_app_becomes_one_stream(tmp_path):
@@ -57,10 +62,10 @@ def test_one_app_fills_a_folder_and_says_what_it_wrote(tmp_path):
 def test_a_second_run_writes_nothing(tmp_path):
     app(tmp_path)
     run("app.yaml", "-o", "out", cwd=tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     code, out, _ = run("app.yaml", "-o", "out", cwd=tmp_path)
     assert (code, out) == (0, "out: up to date\n")
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
 def test_several_apps_get_a_folder_each(tmp_path):
@@ -68,7 +73,34 @@ def test_several_apps_get_a_folder_each(tmp_path):
     app(tmp_path, "blog", "b.yaml")
     code, _, err = run("a.yaml", "b.yaml", "-o", "out", cwd=tmp_path)
     assert (code, err) == (0, "")
-    assert sorted({name.split("/")[0] for name in names(tmp_path / "out")}) == ["blog", "mail", "shop"]
+    assert sorted({name.split("/")[0] for name in names(tmp_path / "out")}) == [
+        "blog",
+        "kustomization.yaml",
+        "mail",
+        "shop",
+    ]
+    assert (tmp_path / "out/kustomization.yaml").read_text().endswith("resources:\n- blog/\n- mail/\n- shop/\n")
+    assert run("b.yaml", "a.yaml", "-o", "out", "--check", cwd=tmp_path) == (0, "out: up to date\n", "")
+
+
+def test_an_app_lies_where_it_did_whatever_others_there_are(tmp_path):
+    app(tmp_path, "shop", "a.yaml")
+    path = app(tmp_path, "shop", "b.yaml")
+    path.write_text(path.read_text().replace("name: shop", "name: shop, namespace: eu"))
+    app(tmp_path, "blog", "c.yaml")
+    run("a.yaml", "-o", "out", cwd=tmp_path)
+    before = {path: path.read_text() for path in (tmp_path / "out/shop").iterdir()}
+    code, out, _ = run("a.yaml", "b.yaml", "c.yaml", "-o", "out", cwd=tmp_path)
+    assert (code, "out/shop/" in out) == (0, False)
+    assert {path: path.read_text() for path in (tmp_path / "out/shop").iterdir()} == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "blog",
+        "kustomization.yaml",
+        "shop",
+        "shop.eu",
+    ]
+    run("a.yaml", "-o", "out", cwd=tmp_path)
+    assert names(tmp_path / "out") == SHOP
 
 
 def test_what_is_no_longer_rendered_is_removed_and_what_is_foreign_stays(tmp_path):
@@ -79,21 +111,20 @@ def test_what_is_no_longer_rendered_is_removed_and_what_is_foreign_stays(tmp_pat
     app(tmp_path)
     code, out, _ = run("app.yaml", "-o", "out", cwd=tmp_path)
     assert code == 0
-    assert "out/deployment-shop-beat.yaml removed" in out
-    assert names(tmp_path / "out") == [*SHOP, "mine.yaml"]
+    assert "out/shop/deployment-shop-beat.yaml removed" in out
+    assert names(tmp_path / "out") == sorted([*SHOP, "mine.yaml"])
 
 
 def test_the_base_of_another_app_is_not_removed(tmp_path):
     app(tmp_path, "shop", "a.yaml")
     app(tmp_path, "blog", "b.yaml")
-    run("a.yaml", "b.yaml", "-o", "out", cwd=tmp_path)
-    run("b.yaml", "-o", "base", cwd=tmp_path)
+    run("b.yaml", "-o", "out", cwd=tmp_path)
     before = names(tmp_path)
-    wanted = "which would be removed: choose another folder, or remove it first\n"
-    two = "".join(f"out/{name} holds the base of the app {name}, {wanted}" for name in ("blog", "shop"))
-    assert run("a.yaml", "-o", "out", cwd=tmp_path) == (1, "", two)
-    one = f"base holds the base of the app blog, {wanted}"
-    assert run("a.yaml", "-o", "base", "--check", cwd=tmp_path) == (1, "", one)
+    wanted = "which would go: name its file too, choose another folder, or remove it\n"
+    assert run("a.yaml", "-o", "out", cwd=tmp_path) == (1, "", f"out/blog holds the base of the app blog, {wanted}")
+    assert run("a.yaml", "-o", "out", "--check", cwd=tmp_path)[0] == 1
+    inner = "out/blog is the folder of the app blog: name the folder above it, or another\n"
+    assert run("b.yaml", "-o", "out/blog", cwd=tmp_path) == (1, "", inner)
     assert names(tmp_path) == before
 
 
@@ -118,14 +149,17 @@ def test_two_apps_of_one_name_are_refused_in_a_folder_with_every_other_problem(t
     for file, namespace in {"a.yaml": "one", "b.yaml": "two", "c.yaml": "two"}.items():
         path = app(tmp_path, "shop", file)
         path.write_text(path.read_text().replace("name: shop", f"name: shop, namespace: {namespace}"))
-    app(tmp_path, "shop", "d.yaml", extra="spek: {}\nmore: {}\n")
-    code, out, err = run("a.yaml", "b.yaml", "c.yaml", "d.yaml", "-o", "out", cwd=tmp_path)
+    for file, part in {"d.yaml": "beat", "e.yaml": "flower"}.items():
+        path = app(tmp_path, "blog", file)
+        path.write_text(path.read_text().replace("app: shop", f"app: shop, workers: [], {part}: {{}}"))
+    app(tmp_path, "shop", "f.yaml", extra="spek: {}\nmore: {}\n")
+    code, out, err = run(*(f"{letter}.yaml" for letter in "abcdef"), "-o", "out", cwd=tmp_path)
     assert (code, out, (tmp_path / "out").exists()) == (1, "", False)
     assert [line.partition("; the fields")[0] for line in err.splitlines()] == [
-        "b.yaml:3: metadata.name: another app is named shop too: render them into different folders",
+        "e.yaml:3: metadata.name: another app has this name too: choose another",
         "c.yaml:3: metadata.name: ConfigMap shop-probe is in the app of b.yaml:3 too: choose another name",
-        'd.yaml:5: spek: unknown field; did you mean "spec"?',
-        "d.yaml:6: more: unknown field",
+        'f.yaml:5: spek: unknown field; did you mean "spec"?',
+        "f.yaml:6: more: unknown field",
     ]
 
 

@@ -21,6 +21,7 @@ def ours(text="a"):
     return f"{MARKER}\n{text}\n"
 
 
+LIST = {"kustomization.yaml": ours("resources:\n- mail/\n- shop/")}
 FLAT = {"service-a.yaml": ours(), "kustomization.yaml": ours("- service-a.yaml")}
 TWO = {f"{app}/{name}": text for app in ["mail", "shop"] for name, text in FLAT.items()}
 
@@ -91,22 +92,22 @@ def of(app, folder=""):
     return {f"{folder}service.yaml": labelled, f"{folder}kustomization.yaml": ours("- service.yaml")}
 
 
-SEVERAL = of("blog", "blog/") | of("shop", "shop/")
-NO_OTHER = "holds the base of the app {}, which would be removed: choose another folder, or remove it first"
+SHOP = of("shop", "shop/")
+SEVERAL = of("blog", "blog/") | SHOP
+NO_OTHER = "holds the base of the app {}, which would go: name its file too, choose another folder, or remove it"
+IS_INNER = "is the folder of the app {}: name the folder above it, or another"
 
 
 @pytest.mark.parametrize("action", [write.folder, write.outdated])
 @pytest.mark.parametrize(
     ("before", "after", "refusal"),
     [
-        pytest.param(
-            SEVERAL, of("blog"), {"/blog": "blog", "/shop": "shop"}, id="one app where several have a folder each"
-        ),
-        pytest.param(of("shop"), SEVERAL, {"": "shop"}, id="several apps where one has the folder"),
-        pytest.param(of("shop"), of('"on"'), {"": "shop"}, id="another app"),
-        pytest.param(of('"on"'), of("shop"), {"": "on"}, id="another app, whose name needs quotes"),
-        pytest.param(of("blog", "base/"), SEVERAL, {"/base": "blog"}, id="several beside a base that lies elsewhere"),
-        pytest.param(of("mail", "blog/"), SEVERAL, {"/blog": "mail"}, id="several where one's folder is another's"),
+        pytest.param(of("shop", "shop/"), of("blog", "blog/"), {"/shop": "shop"}, id="another app"),
+        pytest.param(of('"on"', "on/"), of("shop", "shop/"), {"/on": "on"}, id="another app, whose name needs quotes"),
+        pytest.param(SEVERAL, of("a", "a/"), {"/blog": "blog", "/shop": "shop"}, id="an app where others are"),
+        pytest.param(SEVERAL | of("blog", "base/"), SEVERAL, {"/base": "blog"}, id="beside a base that was moved"),
+        pytest.param(SEVERAL | of("a", "b/"), SEVERAL, {"/b": "a"}, id="one's folder is another's"),
+        pytest.param(of("shop"), of("shop", "shop/"), {"": "shop"}, id="within the folder of an app"),
     ],
 )
 def test_the_base_of_another_app_stays(out, before, after, refusal, action):
@@ -114,7 +115,8 @@ def test_the_base_of_another_app_stays(out, before, after, refusal, action):
     kept = tree(out)
     with pytest.raises(UnsafeOutput) as raised:
         action(out, after, MARKER)
-    assert str(raised.value) == "\n".join(f"{out}{folder} {NO_OTHER.format(app)}" for folder, app in refusal.items())
+    words = {folder: (NO_OTHER if folder else IS_INNER).format(app) for folder, app in refusal.items()}
+    assert str(raised.value) == "\n".join(f"{out}{folder} {text}" for folder, text in words.items())
     assert tree(out) == kept
 
 
@@ -122,15 +124,34 @@ def test_the_base_of_another_app_stays(out, before, after, refusal, action):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param({**of("shop"), "pdb.yaml": of("shop")["service.yaml"]}, of("shop"), id="the same app"),
-        pytest.param({**SEVERAL, **of("mail", "mail/")}, SEVERAL, id="one less of several"),
-        pytest.param({".pdb.yaml.celery-render": of("blog")["service.yaml"]}, of("shop"), id="what a kill has left"),
+        pytest.param({**SHOP, "shop/pdb.yaml": SHOP["shop/service.yaml"]}, SHOP, id="the same app"),
+        pytest.param(SEVERAL | of("mail", "mail/"), SEVERAL, id="one less of several"),
+        pytest.param(SEVERAL, SHOP, id="one of several"),
+        pytest.param(SHOP, SEVERAL, id="several, one of them there before"),
+        pytest.param(of("shop", "shop.eu/"), SHOP, id="an app that names its namespace no more"),
+        pytest.param(
+            {"shop/.kustomization.yaml.celery-render": "", "shop/.pdb.yaml.celery-render": "#"},
+            SHOP,
+            id="what a kill has left",
+        ),
+        pytest.param(
+            SHOP | {"blog/.kustomization.yaml.celery-render": "", "blog/service.yaml": of("blog")["service.yaml"]},
+            SHOP,
+            id="a kill in the midst of an app that is no more",
+        ),
     ],
 )
 def test_a_base_gives_way_to_that_of_its_app(out, before, after, line_end):
     put(out, {name: text.replace("\n", line_end) for name, text in before.items()})
     write.folder(out, after, MARKER)
     assert {name: text for name, text in tree(out).items() if text} == after
+
+
+def test_what_was_written_into_a_sub_folder_by_itself_stays(out):
+    inner = SHOP | {"kustomization.yaml": ours('resources:\n- "shop/"')}
+    put(out, {f"base/{name}": text for name, text in inner.items()})
+    write.folder(out, SHOP | LIST, MARKER)
+    assert {name: text for name, text in tree(out / "base").items() if text} == inner
 
 
 @pytest.fixture
@@ -329,24 +350,33 @@ while True:
 
 
 def test_a_kill_at_any_moment_leaves_whole_files_and_no_dangling_list(out):
-    """Kill a process that writes two bases in turn, again and again, and look."""
-    bases = [base("a", 200), base("b", 300)]
+    """Kill a process that writes an app and two apps in turn, again and again, and look."""
+    one, two = apps(shop="a"), apps(blog="b", shop="b")
     for _ in range(10):
         with subprocess.Popen(
-            [sys.executable, "-c", FOREVER, out, *map(repr, bases)], stdout=subprocess.PIPE
+            [sys.executable, "-c", FOREVER, out, repr(one), repr(two)], stdout=subprocess.PIPE
         ) as process:
             process.stdout.readline()
             time.sleep(random.uniform(0, 0.05))
             process.kill()
-        left = {name: text for name, text in tree(out).items() if not name.endswith(write.UNFINISHED)}
-        assert all(text in (bases[0].get(name), bases[1].get(name)) for name, text in left.items())
-        listed = left.get("kustomization.yaml", "").splitlines()[1:]
-        assert set(listed) <= set(left)
-    write.folder(out, bases[0], MARKER)
-    assert tree(out) == bases[0]
+        left = {name: text for name, text in tree(out).items() if text and not name.endswith(write.UNFINISHED)}
+        assert all(text in (one.get(name), two.get(name)) for name, text in left.items())
+        folders = [line.removeprefix("- ") for line in left.get("kustomization.yaml", "").splitlines()[2:]]
+        for folder in folders:
+            listed = left[f"{folder}kustomization.yaml"].splitlines()[2:]
+            assert {f"{folder}{line.removeprefix('- ')}" for line in listed} <= set(left)
+    write.folder(out, one, MARKER)
+    assert {name: text for name, text in tree(out).items() if text} == one
 
 
-def base(name, size):
-    """Return a base of files that both bases have and of files that only it has."""
-    files = {f"both-{i}.yaml": ours(name * size) for i in range(5)} | {f"{name}-{i}.yaml": ours() for i in range(5)}
-    return {**files, "kustomization.yaml": ours("\n".join(files))}
+def apps(**letters):
+    """Return bases of files that an app has with any letter and of files that only it has, and what lists them."""
+    found = {}
+    for app, letter in letters.items():
+        label = f"metadata:\n  labels:\n    celeryproject.org/app: {app}\n"
+        files = {f"both-{i}.yaml": ours(label + letter * 300) for i in range(5)} | {
+            f"{letter}-{i}.yaml": ours() for i in range(5)
+        }
+        listing = ours("resources:\n" + "\n".join(f"- {name}" for name in files))
+        found |= {f"{app}/{name}": text for name, text in {**files, "kustomization.yaml": listing}.items()}
+    return found | {"kustomization.yaml": ours("resources:\n" + "\n".join(f"- {app}/" for app in letters))}
