@@ -77,9 +77,9 @@ play-real: $(test) ## the same with pods that run, Redis, and a worker that work
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
 	$(bin)/python demo/demo_real.py --stay
 
-crd: $(test) ## write crds/celeryapps.yaml and docs/reference.md anew from the source and the API server's OpenAPI
-	openapi="$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3" && \
-	$(bin)/python crds/generate.py "$$openapi" && $(bin)/python crds/reference.py "$$openapi"
+crd: $(test) ## write crds/celeryapps.yaml, docs/reference.md and render/since.json anew from the source and Kubernetes' OpenAPI
+	sources="$$($(bin)/python tests/cluster/build.py --sources)" && newest="$${sources##*=}/api/openapi-spec/v3" && \
+	$(bin)/python crds/since.py $$sources && $(bin)/python crds/generate.py "$$newest" && $(bin)/python crds/reference.py "$$newest"
 
 golden: $(run) ## write the bases in examples/ anew; review the difference like code
 	for app in examples/*/app.yaml examples/real/*/app.yaml; do $(bin)/celery-render $$app -o $${app%app.yaml}base || exit 1; done
