@@ -6,16 +6,21 @@ APP    ?= examples/minimal/app.yaml
 OUT    ?= out
 N      ?= 50000
 
+KUBERNETES ?= 1.33
+# Where releases of Kubernetes can differ: the CRD and the verdict on it, what becomes of each field, scaling, permissions, lists.
+DIFFERING  := $(addprefix tests/cluster/,test_control_plane.py test_crd.py test_bases.py verdict $(addprefix reconcile/, \
+  test_every_field.py test_releases.py test_beside_the_autoscaler.py test_rbac_is_exact.py test_lists_from_the_cache.py))
+
 bin    := .venv/bin
 run    := .venv/.run
 test   := .venv/.test
 docs   := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast fuzz e2e e2e-all dashboard demo demo-real play play-real crd golden docs bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz e2e e2e-all dashboard demo demo-real play play-real crd golden docs bench clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(run) ## render APP (default: examples/minimal/app.yaml) into OUT (default: out)
 	$(bin)/celery-render $(APP) -o $(OUT)
@@ -23,6 +28,16 @@ run: $(run) ## render APP (default: examples/minimal/app.yaml) into OUT (default
 test: $(test) lint ## lint, then every test, those on a real Kubernetes API server too
 	$(bin)/python tests/cluster/build.py
 	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/node
+
+test-on: $(test) ## tests/cluster on the parts of another release of Kubernetes: KUBERNETES=1.33 … 1.36
+	$(bin)/python tests/cluster/build.py $(KUBERNETES)
+	$(bin)/pytest $(or $(TESTS),tests/cluster) --kubernetes=$(KUBERNETES) --numprocesses auto --dist loadfile
+
+test-oldest: ## on the oldest release of Kubernetes what can differ from one to the next
+	$(MAKE) test-on TESTS="$(DIFFERING)"
+
+test-on-all: $(test) ## tests/cluster on each supported release of Kubernetes, about two hours; prints the table of docs/kubernetes.md
+	$(bin)/python tests/cluster/on_all.py --numprocesses auto --dist loadfile
 
 fast: $(test) ## the tests that need no control plane
 	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster --ignore tests/node
@@ -62,9 +77,9 @@ play-real: $(test) ## the same with pods that run, Redis, and a worker that work
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
 	$(bin)/python demo/demo_real.py --stay
 
-crd: $(test) ## write crds/celeryapps.yaml, crds/pods.yaml and docs/reference.md anew from the source and the API server's OpenAPI
-	openapi="$$(cd tests/cluster/controlplane && PATH=$$PATH:$(CURDIR)/$(bin) go list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/v3" && \
-	$(bin)/python crds/generate.py "$$openapi" && $(bin)/python crds/reference.py "$$openapi"
+crd: $(test) ## write anew what is made of the source and of Kubernetes' OpenAPI: crds/, docs/reference.md, render/since.json
+	sources="$$($(bin)/python tests/cluster/build.py --sources)" && newest="$${sources##*=}/api/openapi-spec/v3" && \
+	$(bin)/python crds/since.py $$sources && $(bin)/python crds/generate.py "$$newest" && $(bin)/python crds/reference.py "$$newest"
 
 golden: $(run) ## write the bases in examples/ anew; review the difference like code
 	for app in examples/*/app.yaml examples/real/*/app.yaml; do $(bin)/celery-render $$app -o $${app%app.yaml}base || exit 1; done

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 import click
 
-from render import emit, function, pipeline, schema, starter, write
+from render import emit, function, pipeline, schema, since, starter, write
 from render.errors import InvalidInput, Problem, UnsafeOutput
 
 
@@ -19,12 +19,19 @@ from render.errors import InvalidInput, Problem, UnsafeOutput
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when DIR is out of date.")
 @click.option("--strict", is_flag=True, help="Refuse what is only warned of, too.")
+@click.option(
+    "--kubernetes",
+    type=click.Choice(since.table().releases),
+    help="Render for this release: refuse fields that it does not know.",
+)
 @click.option("--init", "new_name", metavar="NAME", help="Print a commented CeleryApp to start from.")
 @click.option("--schema", "json_schema", is_flag=True, help="Print the JSON Schema of a CeleryApp, for editors.")
 @click.option("--crd", is_flag=True, help="Print the CustomResourceDefinition, for the cluster.")
 @click.option("--function", "as_function", is_flag=True, help="Be called by kustomize: read and print a ResourceList.")
 @click.version_option(package_name="celery-render")
-def main(files: tuple[str, ...], output: str | None, new_name: str | None, **flags: bool) -> None:
+def main(
+    files: tuple[str, ...], output: str | None, new_name: str | None, kubernetes: str | None, **flags: bool
+) -> None:
     """Render CeleryApps into Kubernetes objects.
 
     FILE… are YAML files with one or more CeleryApps; - is standard input. Without -o everything goes to standard
@@ -34,20 +41,20 @@ def main(files: tuple[str, ...], output: str | None, new_name: str | None, **fla
 
     Exit codes: 0 done, 1 refused (every problem is named, nothing is written), 2 wrong usage.
     """
-    refuse_misuse(
-        files, output, [new_name is not None, flags["json_schema"], flags["crd"], flags["as_function"]], flags
-    )
+    prints = [new_name is not None, flags["json_schema"], flags["crd"], flags["as_function"]]
+    refuse_misuse(files, output, prints, flags | {"kubernetes": bool(kubernetes)})
+    known = schema.load(kubernetes or "")
     try:
         if new_name is not None:
             printed([starter.app(new_name)])
         elif flags["json_schema"]:
-            printed([schema.load().editor_schema()])
+            printed([known.editor_schema()])
         elif flags["crd"]:
-            printed([schema.NOTICE, emit.stream([schema.load().crd])])
+            printed([schema.NOTICE, emit.stream([known.crd])])
         elif flags["as_function"]:
-            answer(strict=flags["strict"])
+            answer(known, strict=flags["strict"])
         else:
-            render(files, output, check=flags["check"], strict=flags["strict"])
+            render(files, output, known, check=flags["check"], strict=flags["strict"])
     except (InvalidInput, UnsafeOutput) as refusal:
         click.echo(str(refusal), err=True)
         sys.exit(1)
@@ -65,12 +72,14 @@ def refuse_misuse(files: tuple[str, ...], output: str | None, prints: list[bool]
         raise click.UsageError("--check compares with a folder: add -o DIR.")
     if flags["strict"] and not (files or flags["as_function"]):
         raise click.UsageError("--strict goes with FILEs or --function.")
+    if flags["kubernetes"] and not (files or flags["as_function"] or flags["json_schema"]):
+        raise click.UsageError("--kubernetes goes with FILEs, --schema or --function.")
 
 
-def render(files: tuple[str, ...], output: str | None, *, check: bool, strict: bool) -> None:
+def render(files: tuple[str, ...], output: str | None, known: schema.Schema, *, check: bool, strict: bool) -> None:
     """Write the base of every app in the files. Raises InvalidInput or UnsafeOutput before anything is written."""
     warnings: list[Problem] = []
-    bases = noted(pipeline.bases(files, schema.load(), strict=strict), warnings)
+    bases = noted(pipeline.bases(files, known, strict=strict), warnings)
     if output is None:
         printed(pipeline.stream(bases))
         warned(warnings)
@@ -101,9 +110,9 @@ def warned(warnings: Iterable[Problem]) -> None:
         click.echo(str(warning), err=True)
 
 
-def answer(*, strict: bool) -> None:
+def answer(known: schema.Schema, *, strict: bool) -> None:
     """Answer kustomize. Raises InvalidInput, of which kustomize shows what is on standard error, not the answer."""
-    answered = function.answer(sys.stdin.buffer.read(), schema.load(), strict=strict)
+    answered = function.answer(sys.stdin.buffer.read(), known, strict=strict)
     printed([answered.text])
     if answered.is_refused:
         raise InvalidInput(answered.problems)

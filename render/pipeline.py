@@ -48,7 +48,7 @@ def judged(document: Document, schema: Schema) -> tuple[CeleryApp, tuple[Problem
     faults = [*document.problems, *following(document, validate.problems(document, data, schema))]
     is_read = not faults or (not document.problems and validate.is_readable(document, data, schema))
     one = CeleryApp.from_document(data, written=document.data) if is_read else None
-    hurting = warn.problems(document, one) if one else []
+    hurting = warn.problems(document, one, schema.kubernetes) if one else []
     problems = tuple(sorted([*faults, *hurting], key=lambda problem: problem.line))
     if one is None or not all(problem.is_warning for problem in problems):
         raise InvalidInput(problems)
@@ -58,7 +58,7 @@ def judged(document: Document, schema: Schema) -> tuple[CeleryApp, tuple[Problem
 def warnings(document: Document, schema: Schema) -> tuple[Problem, ...]:
     """Return what hurts in an app that the API server has accepted, by line."""
     data = default.fill(document.data, schema.structural)
-    return tuple(warn.problems(document, CeleryApp.from_document(data, written=document.data)))
+    return tuple(warn.problems(document, CeleryApp.from_document(data, written=document.data), schema.kubernetes))
 
 
 def following(document: Document, problems: Iterable[Problem]) -> Iterable[Problem]:

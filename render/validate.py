@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
-from render import habits, rules, structure, wording
+from render import habits, rules, since, structure, wording
 from render.errors import Path, Problem, dotted
 from render.model import Document
 from render.schema import Schema
@@ -37,8 +37,9 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
         for path, message in rules.broken(_for_rules(data), schema.judging, blocked, faulty)
     ]
     found = (*messages.items(), *(each for each in broken if each[0] not in messages), *_hollow(document, schema))
+    young = since.unknown(document.data, schema.kubernetes) if schema.kubernetes else ()
     return sorted(
-        (Problem(document.source, document.line(path), path, message) for path, message in found),
+        (Problem(document.source, document.line(path), path, message) for path, message in (*found, *young)),
         key=lambda problem: (problem.line, dotted(problem.path)),
     )
 

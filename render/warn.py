@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from render.errors import Problem, dotted
+from render import since
+from render.errors import Path, Problem, dotted
 from render.hazards import (
     arguments,
     disruption,
@@ -42,16 +43,25 @@ RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
 )
 
 
-def problems(document: Document, app: CeleryApp) -> list[Problem]:
+def problems(document: Document, app: CeleryApp, kubernetes: str) -> list[Problem]:
     """Return the warnings about the app, and errors where nobody can want it, by line.
 
-    What is written once for all components is said once.
+    Without a release of Kubernetes, of any that is supported. What is written once for all components is said once.
     """
     found = dict.fromkeys(hazard for rule in RULES for hazard in rule(app))
+    young = (Hazard(*each) for each in since.doubtful(document.data, kubernetes) if _is_for_the_server(each[0], app))
     return sorted(
         (
             Problem(document.source, document.line(path), path, message, is_warning=not is_error)
-            for path, message, is_error in found
+            for path, message, is_error in (*found, *young)
         ),
         key=lambda problem: (problem.line, dotted(problem.path)),
     )
+
+
+def _is_for_the_server(path: Path, app: CeleryApp) -> bool:
+    """Say whether a field comes to the API server, or is read by the reconciler alone."""
+    match path:
+        case ("spec", "workers", int(number), "scaling", *_):
+            return bool(app.groups[number].spec["scaling"]["engine"] != scaling.ENGINE)
+    return True

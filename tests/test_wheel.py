@@ -13,5 +13,5 @@ def test_the_wheel_holds_the_schema_the_starter_and_what_runs_in_pods(tmp_path):
     subprocess.run(build, check=True)
     [wheel] = tmp_path.glob("*.whl")
     code = {str(path.relative_to(ROOT)) for path in (ROOT / "render").rglob("*.py")}
-    data = {"render/celeryapps.json", "render/starter.yaml", "render/py.typed"}
+    data = {"render/celeryapps.json", "render/since.json", "render/starter.yaml", "render/py.typed"}
     assert code | data <= set(zipfile.ZipFile(wheel).namelist())

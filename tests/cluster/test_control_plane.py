@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import build
 import control_plane
 import pytest
 
@@ -35,8 +36,10 @@ with control_plane.running(Path(sys.argv[1]), Path(sys.argv[2])):
 """
 
 
-def test_it_is_kubernetes_1_37(cluster):
-    assert "Server Version: v1.37.2" in cluster.kubectl("version").stdout
+def test_it_is_the_release_that_was_asked_for(cluster, release):
+    said = cluster.kubectl("version").stdout
+    assert f"Server Version: {build.version(release)}\n" in said
+    assert f"Client Version: {build.version(release)}\n" in said
 
 
 def test_its_nodes_are_ready(cluster):

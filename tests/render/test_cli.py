@@ -1,11 +1,13 @@
 """The command line as a user types it: what is printed, what is written, the exit code."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 COMMAND = Path(sys.executable).with_name("celery-render")
 MINIMAL = """\
@@ -218,6 +220,33 @@ def test_strict_refuses_what_is_warned_of_and_writes_nothing(tmp_path):
     assert run("fine.yaml", "--strict", "-o", "out", cwd=tmp_path)[::2] == (0, "")
 
 
+YOUNGER = "env: [{name: TOKEN, valueFrom: {fileKeyRef: {volumeName: a, path: b, key: c}}}]"
+NEEDED = "needs Kubernetes 1.35, or 1.34 with the feature gate EnvFiles, this is 1.33: remove it"
+
+
+def test_a_field_that_the_release_does_not_know_is_refused(tmp_path):
+    path = app(tmp_path)
+    path.write_text(path.read_text().replace("app: shop}", f"app: shop,\n  {YOUNGER}}}"))
+    refused = (1, "", f"app.yaml:5: spec.env[0].valueFrom.fileKeyRef: {NEEDED}\n")
+    assert run("app.yaml", "--kubernetes", "1.33", cwd=tmp_path) == refused
+    assert run("app.yaml", "--kubernetes", "1.33", "-o", "out", cwd=tmp_path) == refused
+    assert run("app.yaml", "--kubernetes", "1.35", cwd=tmp_path)[::2] == (0, "")
+
+
+def test_as_a_function_of_kustomize_it_is_refused_too(tmp_path):
+    items = [yaml.safe_load(MINIMAL.replace("NAME", "shop").replace("app: shop", f"app: shop, {YOUNGER}"))]
+    asked = json.dumps({"apiVersion": "config.kubernetes.io/v1", "kind": "ResourceList", "items": items})
+    code, _, err = run("--function", "--kubernetes", "1.33", cwd=tmp_path, stdin=asked)
+    assert (code, NEEDED in err) == (1, True)
+    assert run("--function", "--kubernetes", "1.35", cwd=tmp_path, stdin=asked)[::2] == (0, "")
+
+
+@pytest.mark.parametrize(("release", "is_there"), [("1.33", False), ("1.34", True)])
+def test_the_schema_is_that_of_the_release(tmp_path, release, is_there):
+    code, out, err = run("--schema", "--kubernetes", release, cwd=tmp_path)
+    assert (code, err, "fileKeyRef" in out) == (0, "", is_there)
+
+
 def test_warnings_come_together_with_errors_in_the_order_of_lines(tmp_path):
     warning = hurting(tmp_path, "a.yaml")
     hurting(tmp_path, "b.yaml", "  flower: {prots: 1}\n")
@@ -250,6 +279,8 @@ def test_the_problems_of_the_readme_are_what_is_printed(tmp_path):
         pytest.param(["--function", "app.yaml"], id="a file for what reads standard input"),
         pytest.param(["--init", "shop", "-o", "out"], id="a folder for a printout"),
         pytest.param(["--crd", "--strict"], id="strict where nothing is judged"),
+        pytest.param(["--crd", "--kubernetes", "1.34"], id="a release where nothing is judged"),
+        pytest.param(["app.yaml", "--kubernetes", "1.32"], id="a release that is not supported"),
         pytest.param(["--nonsense"], id="an unknown option"),
         pytest.param(["app.yaml", "-o", ""], id="a folder without a name"),
     ],

@@ -1,0 +1,52 @@
+"""Runs the tests of this folder on each supported release in turn, and prints the table of docs/kubernetes.md.
+
+`python tests/cluster/on_all.py [PYTEST_OPTION…]`
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import build
+
+HERE = Path(__file__).parent
+COLUMNS = ("Kubernetes", "tests", "passed", "skipped", "failed", "minutes")
+
+
+def row(release, report):
+    suite = ET.parse(report).find("testsuite")
+    tests, skipped, failed, errors = (int(suite.get(name)) for name in ("tests", "skipped", "failures", "errors"))
+    failed += errors
+    minutes = round(float(suite.get("time")) / 60)
+    return (
+        build.OLDER.get(release, build.newest_version()).removeprefix("v"),
+        *map(str, (tests, tests - skipped - failed, skipped, failed, minutes)),
+    )
+
+
+def main(options):
+    rows, codes = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for release in build.RELEASES:
+            build.binary(release)
+            report = Path(folder) / f"{release}.xml"
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                HERE,
+                f"--kubernetes={release}",
+                f"--junitxml={report}",
+                *options,
+            ]
+            codes.append(subprocess.run(command, check=False).returncode)
+            rows.append(row(release, report))
+    for each in (COLUMNS, ["---", *["---:"] * (len(COLUMNS) - 1)], *rows):
+        print(f"| {' | '.join(each)} |")  # noqa: T201
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
