@@ -14,6 +14,7 @@ ENV = "write env: [{name: NAME, value: VALUE}, …]"
 SIDECAR = "a sidecar is an init container that does not end: write initContainers: [{…, restartPolicy: Always}]"
 PROBE = "the probes are made for you; write probe: {exec: {command: […]}} in a group or beat for one of your own"
 SCALING = "write scaling: {minReplicas: 1, maxReplicas: 5, cpu: {averageUtilization: 80}} in a group of spec.workers"
+CRON = "write keda: {triggers: [{name: hours, type: cron, metadata: {…}}]}, with engine: KEDA"
 BUDGET = "write disruptionBudget: {maxUnavailable: 1} in a group of spec.workers"
 OVERLAY = "no field sets it; an overlay of kustomize can patch it into a base"
 ROLLOUT = "a group of spec.workers has rollout: {maxSurge: 1, maxUnavailable: 0}; beat is stopped first"
@@ -62,6 +63,10 @@ UNKNOWN = {
     "spec.workers[].scaling.targetMemoryUtilizationPercentage": "write memory: {averageUtilization: 80}",
     "spec.workers[].scaling.queueLength": "write queue: {averageLength: 5}, or {maxWaitSeconds: 30}",
     "spec.workers[].scaling.cooldownPeriod": "write cooldownSeconds",
+    "spec.workers[].scaling.pollingInterval": "write keda: {pollingSeconds: 10}, with engine: KEDA",
+    "spec.workers[].scaling.fallback": "write keda: {fallback: {failureThreshold: 3, replicas: 2}}, with engine: KEDA",
+    "spec.workers[].scaling.schedule": CRON,
+    "spec.workers[].scaling.triggers": CRON,
     "spec.broker.urlFrom.configMapKeyRef": URL_FROM,
     "spec.resultBackend.urlFrom.configMapKeyRef": URL_FROM,
     "*.secretKeyRef.namespace": "a pod reads Secrets of its own namespace: remove it, and copy the Secret there",
