@@ -93,7 +93,8 @@ class Batch:
 
     def serve(self):
         """Return what became of each app."""
-        return {result.app.name: result for result in self.reconciler.run().apps}
+        looked_at = self.reconciler.run(allow_cluster_trigger_authentication=True)
+        return {result.app.name: result for result in looked_at.apps}
 
     def children(self):
         """Return the children of each app by component, kind and name.
