@@ -9,7 +9,7 @@ import rabbitmq
 import servers
 from redis.client import Redis
 
-USER, PASSWORD = "sh:o@p/%", "".join(map(chr, range(0x20, 0x7F)))
+USER, PASSWORD = "sh:o@p/%", "".join(map(chr, range(0x20, 0x7F))) + "$(HOSTNAME)"
 
 
 class Secured(NamedTuple):
@@ -36,13 +36,13 @@ TLS = {
 
 
 class Certificates:
-    """Of a private authority, of a server and of a client."""
+    """Of a private authority, of a server at this address and of a client."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, address=servers.HERE):
         for name in ("authority", "server", "client"):
             (folder / name).mkdir()
         self.authority = servers.Certificate(folder / "authority")
-        self.server = servers.Certificate(folder / "server", self.authority)
+        self.server = servers.Certificate(folder / "server", self.authority, address)
         self.client = servers.Certificate(folder / "client", self.authority)
 
     @property
@@ -56,48 +56,49 @@ def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def redis_server(program, folder, *lines):
+def redis_server(program, folder, address, *lines):
     """Return a Redis of this configuration that knows the user."""
     folder.mkdir()
     config = folder / "redis.conf"
     password = quoted(f">{PASSWORD}")
     lines = (f"user {quoted(USER)} on {password} ~* &* +@all", f"requirepass {quoted(PASSWORD)}", *lines)
     config.write_text("\n".join(lines) + "\n")
-    return servers.Redis(program, folder, config)
+    return servers.Redis(program, folder, config, address=address)
 
 
 @contextmanager
-def on_redis(program, folder, certificates):
+def on_redis(program, folder, certificates, address=servers.HERE):
     """Yield a Redis behind TLS."""
-    server = redis_server(program, folder / "redis")
+    server = redis_server(program, folder / "redis", address)
     server.start()
     try:
-        with servers.tls(server.port, certificates.server, certificates.authority) as port:
-            broker = {"url": f"rediss://{servers.HERE}:{port}/0", **LOGIN, "tls": TLS}
+        with servers.tls(server.port, certificates.server, certificates.authority, address) as port:
+            broker = {"url": f"rediss://{address}:{port}/0", **LOGIN, "tls": TLS}
             yield Secured(broker, SECRETS | {"tls": certificates.secret})
     finally:
         server.stop()
 
 
 @contextmanager
-def on_rabbitmq(folder, certificates):
-    """Yield a virtual host of a RabbitMQ. Raises debian.NoPackages."""
+def on_rabbitmq(folder, certificates, address=servers.HERE, vhosts=1):
+    """Yield the first virtual host of a RabbitMQ. Raises debian.NoPackages."""
     (folder / "rabbitmq").mkdir()
     server = rabbitmq.Server(
         folder / "rabbitmq",
         certificates.server,
-        vhosts=1,
+        address,
+        vhosts,
         authority=certificates.authority,
         user=USER,
         password=PASSWORD,
     )
     with server.running():
-        broker = {"url": f"amqps://{servers.HERE}:{server.tls_port}/test-0", **LOGIN, "tls": TLS}
+        broker = {"url": f"amqps://{address}:{server.tls_port}/test-0", **LOGIN, "tls": TLS}
         yield Secured(broker, SECRETS | {"tls": certificates.secret})
 
 
 @contextmanager
-def on_sentinel(program, folder):
+def on_sentinel(program, folder, address=servers.HERE):
     """Yield three sentinels over two servers."""
     with ExitStack() as stack:
 
@@ -106,23 +107,23 @@ def on_sentinel(program, folder):
             server.start()
             return server
 
-        master = started(redis_server(program, folder / "redis-0", f"masterauth {quoted(PASSWORD)}"))
-        of_master = f"replicaof {servers.HERE} {master.port}"
-        started(redis_server(program, folder / "redis-1", f"masterauth {quoted(PASSWORD)}", of_master))
+        master = started(redis_server(program, folder / "redis-0", address, f"masterauth {quoted(PASSWORD)}"))
+        of_master = f"replicaof {address} {master.port}"
+        started(redis_server(program, folder / "redis-1", address, f"masterauth {quoted(PASSWORD)}", of_master))
         sentinels = []
         for number in range(3):
             config = folder / f"sentinel-{number}/sentinel.conf"
             config.parent.mkdir()
             config.write_text(
-                f"sentinel monitor shop {servers.HERE} {master.port} 2\n"
+                f"sentinel monitor shop {address} {master.port} 2\n"
                 f"sentinel auth-pass shop {quoted(PASSWORD)}\n"
                 "sentinel down-after-milliseconds shop 1000\n"
                 f"requirepass {quoted(PASSWORD)}\n"
                 f"sentinel sentinel-pass {quoted(PASSWORD)}\n"
             )
-            sentinels.append(started(servers.Redis(program, config.parent, config, "--sentinel")))
+            sentinels.append(started(servers.Redis(program, config.parent, config, "--sentinel", address=address)))
 
-        ask = stack.enter_context(Redis(port=sentinels[0].port, password=PASSWORD))
+        ask = stack.enter_context(Redis(address, sentinels[0].port, password=PASSWORD))
 
         def ready():
             known = ask.sentinel_master("shop")
@@ -133,7 +134,7 @@ def on_sentinel(program, folder):
             servers.until(lambda: ask.sentinel_get_master_addr_by_name("shop")[1] != master.port, "another master")
 
         servers.until(ready, "three sentinels that know each other")
-        url = ";".join(f"sentinel://{servers.HERE}:{server.port}/0" for server in sentinels)
+        url = ";".join(f"sentinel://{address}:{server.port}/0" for server in sentinels)
         sentinel = {"masterName": "shop", "passwordFrom": ref("login", "password")}
         yield Secured({"url": url, **LOGIN, "sentinel": sentinel}, SECRETS, fail_over)
 

@@ -126,17 +126,17 @@ def listening(answer=None):
 class Certificate:
     """A certificate for this machine, signed by an authority or by itself."""
 
-    def __init__(self, folder, authority=None):
+    def __init__(self, folder, authority=None, address=HERE):
         self.path, self.key = folder / "tls.crt", folder / "tls.key"
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-days", "2", "-subj", "/CN=broker", "-addext", f"subjectAltName=IP:{HERE}"]
+        command += ["-days", "2", "-subj", "/CN=broker", "-addext", f"subjectAltName=IP:{address}"]
         command += ["-keyout", self.key, "-out", self.path]
         command += ["-CA", authority.path, "-CAkey", authority.key] if authority else []
         subprocess.run(command, check=True, capture_output=True)
 
 
 @contextmanager
-def tls(port, certificate, authority=None):
+def tls(port, certificate, authority=None, address=HERE):
     """Yield a port that speaks TLS, in front of a server that does not, as stunnel does.
 
     With an authority it takes only clients whose certificate that has signed.
@@ -159,7 +159,7 @@ def tls(port, certificate, authority=None):
             suppress(OSError),  # a client that does not trust us hangs up
             plain,
             context.wrap_socket(plain, server_side=True) as client,
-            socket.create_connection((HERE, port)) as behind,
+            socket.create_connection((address, port)) as behind,
         ):
             back = threading.Thread(target=pump, args=(behind, client), daemon=True)
             back.start()
@@ -171,7 +171,7 @@ def tls(port, certificate, authority=None):
             while True:
                 threading.Thread(target=relay, args=[server.accept()[0]], daemon=True).start()
 
-    with socket.create_server((HERE, 0)) as server:
+    with socket.create_server((address, 0)) as server:
         threading.Thread(target=serve, args=[server], daemon=True).start()
         yield server.getsockname()[1]
         with suppress(OSError):

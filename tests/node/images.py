@@ -1,4 +1,4 @@
-"""Container images, made from Debian's Python and wheels without a container engine, and without a shell in them.
+"""Container images, made from Debian's Python and wheels without a container engine; all but one without a shell.
 
 An image is a stack of layers, each a tar file that is made once and kept in .cache/node/ under a name that says what
 went into it.
@@ -66,18 +66,38 @@ def pause(name: str) -> Image:
 
 def celery(version: str) -> Image:
     """Return an image with this Celery, Flower and the app `shop`, as a user would build it."""
-    # With the Kombu of its time: Celery 5.4's extra `redis` does not bring what the newest Kombu's does.
-    packages = [f"celery[redis]=={version}.*", f"kombu=={version}.*", "flower>=2"]
-    app = {path.name: path.read_text() for path in sorted((HERE / "shop").glob("*.py"))}
-
-    def add_app(root: Path) -> None:
-        (root / "app/shop").mkdir(parents=True)
-        for name, text in app.items():
-            (root / "app/shop" / name).write_text(text)
-
-    layers = (_python(), _packages(f"celery-{version}", packages), _on_python("shop", add_app, "app", app))
+    layers = (
+        _python(),
+        _packages(f"celery-{version}", _celery(version)),
+        _files("shop", "app", {"shop": HERE / "shop"}),
+    )
     config = {"User": "1000:1000", "WorkingDir": "/app", "Env": ["PATH=/usr/local/bin:/usr/bin"]}
     return Image(f"registry.example.com/shop:celery-{version}", layers, config)
+
+
+def venv(version: str) -> Image:
+    """Return an image with the same in a virtual environment, which the ENTRYPOINT alone puts on the PATH, and a shell.
+
+    The Python on its PATH has no Celery, and what the app imports is on the image's PYTHONPATH.
+    """
+
+    def fill(root: Path) -> None:
+        subprocess.run(["chroot", root, "/usr/bin/python3", "-m", "venv", "--without-pip", "/app/.venv"], check=True)
+        _install(root, [*_celery(version), "async-timeout"], "app/.venv", "site-packages")
+
+    folders = {".": HERE / "venv", "src/shop": HERE / "shop"}
+    layers = (
+        _python(),
+        _shell(),
+        _on_python(f"venv-{version}", fill, "app/.venv", _celery(version)),
+        _files("started", "app", folders),
+    )
+    config = {
+        "User": "1000:1000",
+        "Entrypoint": ["/app/bin/entrypoint.sh"],
+        "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PYTHONPATH=/app/lib"],
+    }
+    return Image(f"registry.example.com/shop:venv-{version}", layers, config)
 
 
 def project() -> Image:
@@ -100,6 +120,39 @@ def project() -> Image:
         "Env": ["PATH=/usr/local/bin:/usr/bin"],
     }
     return Image("celery-render:0.1.0", layers, config)
+
+
+def _celery(version: str) -> list[str]:
+    # With the Kombu of its time: Celery 5.4's extra `redis` does not bring what the newest Kombu's does.
+    return [f"celery[redis]=={version}.*", f"kombu=={version}.*", "flower>=2"]
+
+
+def _files(name: str, added: str, folders: dict[str, Path]) -> Path:
+    """Return a layer of these folders of files, by where they go below the folder that is added."""
+    found = {
+        f"{target}/{path.relative_to(source)}": path
+        for target, source in folders.items()
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+    def fill(root: Path) -> None:
+        for target, path in found.items():
+            (root / added / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / added / target)
+
+    return _on_python(name, fill, added, {target: path.read_text() for target, path in found.items()})
+
+
+def _shell() -> Path:
+    """Return a layer of Debian's sh."""
+
+    def fill(root: Path) -> None:
+        unpacked = debian.unpacked(CACHE / "dash", ["dash"], ("dash",))
+        (root / "usr/bin").mkdir(parents=True)
+        shutil.copy(unpacked / "bin/dash", root / "usr/bin/sh")
+
+    return _layer("shell", fill)
 
 
 def _python() -> Path:
@@ -141,10 +194,10 @@ def _on_python(name: str, fill: Callable[[Path], None], added: str, key: Any) ->
     return _layer(name, filled, key)
 
 
-def _install(root: Path, what: list[str]) -> None:
+def _install(root: Path, what: list[str], prefix: str = "usr/local", packages: str = "dist-packages") -> None:
     """Install wheels for the image's Python, which may be another version than ours."""
     python = _python_version(root)
-    folder = root / "usr/local/lib" / python / "dist-packages"
+    folder = root / prefix / "lib" / python / packages
     # Conflicts would be those with what is installed here.
     options = [
         "--root-user-action=ignore",
@@ -154,11 +207,13 @@ def _install(root: Path, what: list[str]) -> None:
         f"--python-version={python.removeprefix('python')}",
     ]
     _pip("install", *options, f"--target={folder}", *what)
-    if (folder / "bin").exists():
-        (folder / "bin").rename(root / "usr/local/bin")
-    for program in (root / "usr/local/bin").glob("*"):
+    interpreter = f"/{prefix}/bin/python3" if (root / prefix / "bin/python3").is_symlink() else "/usr/bin/python3"
+    (root / prefix / "bin").mkdir(exist_ok=True)
+    for program in (folder / "bin").glob("*"):
         _, _, script = program.read_bytes().partition(b"\n")
-        program.write_bytes(b"#!/usr/bin/python3\n" + script)
+        program.write_bytes(f"#!{interpreter}\n".encode() + script)
+        program.rename(root / prefix / "bin" / program.name)
+    shutil.rmtree(folder / "bin", ignore_errors=True)
 
 
 def _pip(*arguments: str | Path) -> None:

@@ -22,6 +22,7 @@ def main() -> None:
         pass
     for version in VERSIONS:
         images.celery(version)
+        images.venv(version)
     images.project()
     browser.program()
 

@@ -1,0 +1,1 @@
+"""Found by the PYTHONPATH of the image alone."""

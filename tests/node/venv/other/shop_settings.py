@@ -1,0 +1,1 @@
+"""Found by another PYTHONPATH, of envFrom."""
