@@ -1,6 +1,7 @@
 """celery-reconcile on the command line: options in, one exit code. Every option is an environment variable too."""
 
 import logging
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,10 @@ import click
 from reconciler.cluster import errors
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.transport import Transport
-from reconciler.model import CELERY_APP
 from reconciler.options import Command, option
 from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.simulation import cli as simulate_cli
-from reconciler.service import logs
+from reconciler.service import logs, shown
 from reconciler.service import run as service
 from reconciler.service.bell import Bell
 from reconciler.service.looks import Looks
@@ -25,6 +25,9 @@ from reconciler.service.settings import SERVICE_ACCOUNT, Settings
 from reconciler.status import text
 
 log = logging.getLogger(__name__)
+
+WIDTH = 120
+"""Characters of a line, where there is no terminal."""
 
 
 def _hosts(text: str) -> str:
@@ -128,12 +131,26 @@ def diff(**given: Any) -> None:
 
 @main.command()
 @shared
-def status(**given: Any) -> None:
-    """Show the apps, what they are made of and whether it runs."""
+@click.argument("names", metavar="[APP]...", nargs=-1)
+@option("--all-namespaces", "-A", is_flag=True, help="Instead of the context's, or --namespace.")
+@option("--output", "-o", type=click.Choice(["wide", "json"]), help="wide: cut nothing; json: for programs.")
+@option("--watch", "-w", is_flag=True, help="Go on, with what changes.")
+def status(names: tuple[str, ...], *, all_namespaces: bool, output: str | None, watch: bool, **given: Any) -> None:
+    """Show the apps, what they are made of, whether it runs, and why not."""
     settings = Settings(**given)
+    width = None if output == "wide" else shutil.get_terminal_size((WIDTH, 0)).columns
     with reading(settings) as cluster:
-        where = Where(settings.namespace, settings.selector)
-        click.echo(text.table(cluster.list(CELERY_APP, lambda manifest: manifest, where).items))
+        namespace = None if all_namespaces else settings.namespace or settings.access().namespace
+        where = Where(namespace, settings.selector)
+        found = shown.apps(cluster, where, names)
+        if output == "json":
+            click.echo(text.as_json(found.items))
+        elif found.items:
+            click.echo(text.table((row for app in found.items for row in text.rows(app)), width))
+        for note in shown.notes(cluster, where, found.items):
+            click.echo(f"celery-reconcile: {note}", err=True)
+        for app in shown.changes(cluster, where, names, found) if watch else ():
+            click.echo(text.as_json([app]) if output == "json" else text.table(text.rows(app), width, head=False))
 
 
 main.add_command(simulate_cli.command)

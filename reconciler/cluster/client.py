@@ -1,6 +1,7 @@
 """The cluster as the reconciler sees it: raw JSON in and out. The only importer of `kubernetes`."""
 
 import builtins
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,6 +10,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import urllib3
 
@@ -108,6 +110,16 @@ class Cluster:
     def get(self, ref: Ref) -> Manifest:
         return self._object(Request(str(ref), "get", "GET", ref.path))
 
+    def has_namespace(self, name: str) -> bool:
+        """Say whether a namespace is there, or may not be asked about."""
+        try:
+            self._send(Request(f"Namespace/{name}", "get", "GET", f"/api/v1/namespaces/{quote(name, safe='')}"))
+        except errors.NotFound:
+            return False
+        except errors.Forbidden:
+            return True
+        return True
+
     def create(self, manifest: Manifest) -> Manifest:
         ref = Ref.of(manifest)
         return self._object(Request(str(ref), "create", "POST", ref.collection, body=manifest))
@@ -189,7 +201,11 @@ def in_cluster(server: str, service_account: Path) -> Access:
         return urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=_tls(str(authority)))
 
     # The kubelet writes new ones in time.
-    return Access(server, lambda: pool(authority.read_bytes()), lambda: f"Bearer {token.read_text().strip()}")
+    own = service_account / "namespace"
+    namespace = own.read_text().strip() if own.is_file() else "default"
+    return Access(
+        server, lambda: pool(authority.read_bytes()), lambda: f"Bearer {token.read_text().strip()}", namespace
+    )
 
 
 def from_kubeconfig(path: str | None, context: str | None) -> Access:
@@ -201,8 +217,12 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
     configuration.connection_pool_maxsize = _CONNECTIONS
     try:
         config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
+        contexts, current = config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
-        raise errors.NoCluster(f"{path or 'kubeconfig'}: {error}") from error
+        where = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        hint = "set KUBECONFIG, or give --kubeconfig FILE and --context NAME"
+        raise errors.NoCluster(f"no cluster: looked into {where}, and this is no pod: {error} {hint}") from error
+    chosen = next((each for each in contexts if each["name"] == context), current)
     pool = rest.RESTClientObject(configuration).pool_manager
     if configuration.verify_ssl:
         tls = _tls(configuration.ssl_ca_cert)
@@ -213,7 +233,10 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         kept = {key: value for key, value in pool.connection_pool_kw.items() if key not in others}
         pool.connection_pool_kw = kept | {"ssl_context": tls}
     return Access(
-        configuration.host, lambda: pool, lambda: configuration.auth_settings().get("BearerToken", {}).get("value")
+        configuration.host,
+        lambda: pool,
+        lambda: configuration.auth_settings().get("BearerToken", {}).get("value"),
+        chosen["context"].get("namespace") or "default",
     )
 
 

@@ -49,6 +49,8 @@ class Access(NamedTuple):
     pool: Callable[[], urllib3.PoolManager]
     authorization: Callable[[], str | None]
     """Both are asked for every request: authorities and tokens are replaced while we run."""
+    namespace: str = "default"
+    """The pod's own, or that of the kubeconfig's context."""
 
 
 class Request(NamedTuple):

@@ -2,48 +2,87 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import click
 
 from reconciler.model import AppResult, Change, Manifest
 from render import emit
+from render.naming import BEAT, FLOWER
 
-_HEAD = ("NAMESPACE", "APP", "COMPONENT", "READY", "WAIT", "WHY")
+READY_COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 
 
-def table(apps: Iterable[Manifest]) -> str:
-    """Return a row for each app and each of its components, under a head."""
-    rows = [_HEAD, *(row for app in apps for row in _rows(app))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+class Row(NamedTuple):
+    """What is shown of an app, or of one of its components."""
+
+    namespace: str
+    app: str
+    component: str
+    ready: str
+    """True, False or Unknown; of a group of workers, how many of how many pods."""
+    reconcile: str
+    wait: str
+    why: str
+
+    @property
+    def colour(self) -> str:
+        ready, slash, desired = self.ready.partition("/")
+        return READY_COLOURS[str(ready == desired) if slash else self.ready]
+
+
+def table(rows: Iterable[Row], width: int | None, *, head: bool = True) -> str:
+    """Return the rows under a head; the last column is cut where a line would be longer, None for never."""
+    rows = list(rows)
+    cells = [tuple(map(str.upper, Row._fields)), *rows] if head else rows
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1] if cells else []
+    room = None if width is None else max(width - sum(widths) - 2 * len(widths), 10)
+    lines = []
+    for each in cells:
+        padded = [text.ljust(size) for text, size in zip(each, widths, strict=False)]
+        if isinstance(each, Row):
+            padded[3] = click.style(each.ready, fg=each.colour) + padded[3][len(each.ready) :]
+        lines.append("  ".join([*padded, _cut(each[-1], room)]).rstrip())
+    return "\n".join(lines)
+
+
+def rows(app: Manifest) -> Iterator[Row]:
+    """Yield a row for an app, and one for each of its components."""
+    metadata, status = app["metadata"], app.get("status") or {}
+    where = (metadata["namespace"], metadata["name"])
+    conditions = {each["type"]: each for each in status.get("conditions") or ()}
+    ready = conditions.get("Ready", {"status": "Unknown", "message": "not looked at yet"})
+    yield Row(*where, "", ready["status"], (app.get("spec") or {}).get("reconcile", "Apply"), "", _why(app, ready))
+    for worker in status.get("workers") or ():
+        counts = f"{worker.get('readyReplicas', 0)}/{worker.get('desiredReplicas', worker.get('replicas', 0))}"
+        wait = f"{worker['waitSeconds']}s" if "waitSeconds" in worker else ""
+        yield Row(*where, worker["name"], counts, "", wait, worker.get("reason", ""))
+    for name in (BEAT, FLOWER):
+        if name in status:
+            yield Row(*where, name, str(bool(status[name].get("ready"))), "", "", status[name].get("reason", ""))
+
+
+def as_json(apps: Iterable[Manifest]) -> str:
+    """Return the same rows as a JSON list of objects, whole."""
+    return json.dumps([row._asdict() for app in apps for row in rows(app)], indent=2, ensure_ascii=False)
+
+
+def _why(app: Manifest, ready: Mapping[str, Any]) -> str:
+    message = str(ready["message"])
+    if ready["status"] == "True":
+        message = message.partition("; ")[2]  # what is well needs no words
+    observed = (app.get("status") or {}).get("observedGeneration")
+    is_old = observed is not None and observed != app["metadata"].get("generation", observed)
+    return "; ".join(filter(None, ["changed since, and not looked at yet" if is_old else "", message]))
+
+
+def _cut(text: str, room: int | None) -> str:
+    return text if room is None or len(text) <= room else f"{text[: room - 1]}…"
 
 
 def changes(apps: Iterable[AppResult]) -> Iterator[str]:
     """Yield a line for each child that would change, and below it each field: before, then after."""
     return (line for app in apps for line in _lines(app))
-
-
-def _rows(app: Manifest) -> Iterator[tuple[str, ...]]:
-    metadata, status = app["metadata"], app.get("status") or {}
-    where = (metadata["namespace"], metadata["name"])
-    conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    telling = next((conditions[kind] for kind in ("Stalled", "Reconciling") if _holds(conditions, kind)), None)
-    telling = telling or conditions.get("Ready", {"message": "not looked at yet"})
-    yield (*where, "", conditions.get("Ready", {}).get("status", "Unknown"), "", _why(telling))
-    for worker in status.get("workers") or ():
-        ready, desired = worker.get("readyReplicas", 0), worker.get("desiredReplicas", worker.get("replicas", 0))
-        wait = f"{worker['waitSeconds']}s" if "waitSeconds" in worker else ""
-        yield (*where, worker["name"], f"{ready}/{desired}", wait, worker.get("reason", ""))
-    for name in ("beat", "flower"):
-        if name in status:
-            yield (*where, name, str(bool(status[name].get("ready"))), "", "")
-
-
-def _holds(conditions: Mapping[str, Mapping[str, Any]], kind: str) -> bool:
-    return conditions.get(kind, {}).get("status") == "True"
-
-
-def _why(condition: Mapping[str, Any]) -> str:
-    return "" if condition.get("status") == "True" and condition.get("type") == "Ready" else str(condition["message"])
 
 
 def _lines(app: AppResult) -> Iterator[str]:

@@ -5,6 +5,8 @@ Between the two is a proxy that fails on demand.
 
 import json
 import signal
+import subprocess
+import sys
 import time
 
 import fault_proxy
@@ -17,6 +19,8 @@ pytest_plugins = ("reconciling", "processes")
 
 LEASE = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "celery-reconcile"}}
 WORKER = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-worker"}}
+APP = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": {"name": "shop"}}
+CONDITION = {"type": "Ready", "status": "False", "reason": "Any", "message": "any words"}
 IMAGE, NEWER = "registry.example.com/shop:1", "registry.example.com/shop:2"
 IMPATIENT = ("-c", "from reconciler import cli; from reconciler.service import run; run.STUCK_SECONDS = 4; cli.main()")
 FOREVER = "--interval=3600"  # what happens within a test is not done by waiting
@@ -89,10 +93,40 @@ def test_status_is_a_table_of_apps(once, cluster):
     once("run", "--once")
     rows = [line.split() for line in once("status").stdout.splitlines()]
     assert rows == [
-        ["NAMESPACE", "APP", "COMPONENT", "READY", "WAIT", "WHY"],
-        [cluster.namespace, "shop", "True"],
+        ["NAMESPACE", "APP", "COMPONENT", "READY", "RECONCILE", "WAIT", "WHY"],
+        [cluster.namespace, "shop", "True", "Apply"],
         [cluster.namespace, "shop", "worker", "1/1"],
     ]
+    shown = json.loads(once("status", "--output=json", "shop").stdout)
+    assert [(row["component"], row["ready"]) for row in shown] == [("", "True"), ("worker", "1/1")]
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_is_not_there_is_said(once, cluster, environment):
+    assert f"there are no CeleryApps in namespace {cluster.namespace}" in once("status").stderr
+    ended = once("status", "shop")
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        f"celery-reconcile: there is no CeleryApp shop in namespace {cluster.namespace}\n",
+    )
+    reconcile = [sys.executable, "-m", "reconciler", "status", "--kubeconfig", cluster.kubeconfig]
+    ended = subprocess.run([*reconcile, "-n", "nope"], env=environment, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (2, "celery-reconcile: there is no namespace nope\n")
+
+
+@pytest.mark.usefixtures("shop")
+def test_status_goes_on_with_what_changes(cluster, environment):
+    command = [sys.executable, "-u", "-m", "reconciler", "status", "--watch", "--kubeconfig", cluster.kubeconfig]
+    with subprocess.Popen(
+        [*command, "-n", cluster.namespace], env=environment, stdout=subprocess.PIPE, text=True
+    ) as shown:
+        assert shown.stdout.readline().startswith("NAMESPACE")
+        assert "not looked at yet" in shown.stdout.readline()
+        status = {"status": {"conditions": [CONDITION | {"lastTransitionTime": "2026-01-01T00:00:00Z"}]}}
+        path = f"{cluster.path(APP)}/status"
+        cluster.request("PATCH", path, status, content_type="application/merge-patch+json").accepted()
+        assert shown.stdout.readline().split(maxsplit=4) == [cluster.namespace, "shop", "False", "Apply", "any words\n"]
+        shown.kill()
 
 
 @pytest.mark.parametrize("command", ["diff", "status"])

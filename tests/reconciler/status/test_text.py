@@ -1,5 +1,10 @@
 """reconciler/status/text.py: what people read."""
 
+import json
+
+import click
+import pytest
+
 from reconciler.model import CELERY_APP, DEPLOYMENT, AppResult, Change, Outcome, Ref, StepResult
 from reconciler.status import text
 
@@ -7,43 +12,75 @@ SHOP = Ref(CELERY_APP.api_version, "CeleryApp", "shop", "shop")
 WORKER = Ref(DEPLOYMENT.api_version, "Deployment", "shop", "shop-worker")
 
 
-def app(name, **status):
-    return {"metadata": {"namespace": "shop", "name": name}} | ({"status": status} if status else {})
+def app(name, reconcile="Apply", generation=1, **status):
+    metadata = {"namespace": "shop", "name": name, "generation": generation}
+    return {"metadata": metadata, "spec": {"reconcile": reconcile}} | ({"status": status} if status else {})
 
 
-def condition(kind, status, message=""):
-    return {"type": kind, "status": status, "reason": "Any", "message": message}
+def ready(status, message=""):
+    return [{"type": "Ready", "status": status, "reason": "Any", "message": message}]
+
+
+def table(*apps, width=None):
+    return text.table((row for each in apps for row in text.rows(each)), width)
+
+
+WORKER_STATUS = {"name": "worker", "replicas": 2, "readyReplicas": 2, "desiredReplicas": 2, "waitSeconds": 20}
+MAIL_STATUS = {"name": "mail", "replicas": 1, "desiredReplicas": 3, "reason": "no node has room"}
+BROKEN = app(
+    "shop",
+    conditions=ready("False", "mail: 0 of 3 are ready"),
+    workers=[WORKER_STATUS, MAIL_STATUS],
+    beat={"ready": True},
+    flower={"ready": False, "reason": "0 of 1 pods ready"},
+)
 
 
 def test_apps_are_a_table_with_a_row_for_each_component():
-    worker = {"name": "worker", "replicas": 2, "readyReplicas": 2, "desiredReplicas": 2, "waitSeconds": 20}
-    mail = {"name": "mail", "replicas": 1, "desiredReplicas": 3, "reason": "no node has room"}
-    shop = app(
-        "shop",
-        conditions=[condition("Ready", "False", "waits"), condition("Reconciling", "True", "mail: 0 of 3 are ready")],
-        workers=[worker, mail],
-        beat={"ready": True},
-        flower={},
-    )
-    broken = app(
-        "broken", conditions=[condition("Ready", "False", "-"), condition("Stalled", "True", "spec.image: no")]
-    )
-    fine = app("fine", conditions=[condition("Ready", "True", "everything runs")])
-    assert text.table([shop, broken, fine, app("new")]).splitlines() == [
-        "NAMESPACE  APP     COMPONENT  READY    WAIT  WHY",
-        "shop       shop               False          mail: 0 of 3 are ready",
-        "shop       shop    worker     2/2      20s",
-        "shop       shop    mail       0/3            no node has room",
+    off = app("off", "Off", conditions=ready("Unknown", "reconcile is Off"))
+    fine = app("fine", "Scale", conditions=ready("True", "2 of 2 pods ready"))
+    noted = app("noted", conditions=ready("True", "2 of 2 pods ready; mail is not scaled: paused"))
+    edited = app("edited", generation=2, observedGeneration=1, conditions=ready("True", "2 of 2 pods ready"))
+    assert click.unstyle(table(BROKEN, off, fine, noted, edited, app("new"))).splitlines() == [
+        "NAMESPACE  APP     COMPONENT  READY    RECONCILE  WAIT  WHY",
+        "shop       shop               False    Apply            mail: 0 of 3 are ready",
+        "shop       shop    worker     2/2                 20s",
+        "shop       shop    mail       0/3                       no node has room",
         "shop       shop    beat       True",
-        "shop       shop    flower     False",
-        "shop       broken             False          spec.image: no",
-        "shop       fine               True",
-        "shop       new                Unknown        not looked at yet",
+        "shop       shop    flower     False                     0 of 1 pods ready",
+        "shop       off                Unknown  Off              reconcile is Off",
+        "shop       fine               True     Scale",
+        "shop       noted              True     Apply            mail is not scaled: paused",
+        "shop       edited             True     Apply            changed since, and not looked at yet",
+        "shop       new                Unknown  Apply            not looked at yet",
     ]
 
 
-def test_no_apps_are_an_empty_table():
-    assert text.table([]) == "NAMESPACE  APP  COMPONENT  READY  WAIT  WHY"
+def test_lines_are_no_longer_than_asked_for_unless_nothing_is_to_be_cut():
+    long = app("shop", conditions=ready("False", "é" * 300))
+    assert max(map(len, click.unstyle(table(long, width=120)).splitlines())) == 120
+    assert "é" * 300 in table(long)
+
+
+@pytest.mark.parametrize(
+    ("row", "colour"), [("2/2", "green"), ("0/3", "red"), ("True", "green"), ("False", "red"), ("Unknown", "yellow")]
+)
+def test_what_is_well_is_green(row, colour):
+    assert text.Row("shop", "shop", "", row, "", "", "").colour == colour
+
+
+def test_the_same_for_programs():
+    [shop, worker, *_] = json.loads(text.as_json([BROKEN]))
+    assert shop == {
+        "namespace": "shop",
+        "app": "shop",
+        "component": "",
+        "ready": "False",
+        "reconcile": "Apply",
+        "wait": "",
+        "why": "mail: 0 of 3 are ready",
+    }
+    assert (worker["component"], worker["ready"], worker["wait"]) == ("worker", "2/2", "20s")
 
 
 def test_changes_are_shown_field_by_field():

@@ -1,0 +1,81 @@
+"""What commands read that write nothing: apps, who reports them, what changes."""
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from reconciler import clock
+from reconciler.cluster.client import Cluster, Listed, Where
+from reconciler.cluster.errors import ClusterError, Expired, NotFound, Unavailable
+from reconciler.model import CELERY_APP, LEASE, Manifest, Ref
+from reconciler.status import text
+
+WATCH_SECONDS = 300.0
+OLD_LEASES = 4
+"""Times the duration of a Lease, after which nobody holds it any more."""
+
+
+def apps(cluster: Cluster, where: Where, names: Iterable[str] = ()) -> Listed[Manifest]:
+    """Return the apps there are, or those of these names. Raises NotFound where there is no such place or app."""
+    listed, wanted = cluster.list(CELERY_APP, lambda manifest: manifest, where), set(names)
+    if not listed.items and where.namespace and not cluster.has_namespace(where.namespace):
+        raise NotFound(f"there is no namespace {where.namespace}")
+    if absent := wanted - {app["metadata"]["name"] for app in listed.items}:
+        raise NotFound(f"there is no CeleryApp {', '.join(sorted(absent))} {_place(where)}")
+    return listed._replace(items=[app for app in listed.items if not wanted or app["metadata"]["name"] in wanted])
+
+
+def notes(cluster: Cluster, where: Where, found: Iterable[Manifest]) -> Iterator[str]:
+    """Yield what is to be known of the whole: that there is nothing, or that nobody keeps it up."""
+    reconcilers = {(app.get("status") or {}).get("reconciler", "") for app in found}
+    if not reconcilers:
+        yield f"there are no CeleryApps {_place(where)}" + (
+            "; -A shows those of all namespaces" if where.namespace else ""
+        )
+    for name in sorted(reconcilers):
+        if words := absence(cluster, name):
+            yield words
+
+
+def absence(cluster: Cluster, reconciler: str) -> str:
+    """Return since when a reconciler is away, by its Lease; empty if it is not, or nobody may know."""
+    namespace, slash, name = reconciler.partition("/")
+    if not slash:
+        return ""
+    try:
+        spec = cluster.get(Ref(LEASE.api_version, LEASE.name, namespace, name)).get("spec") or {}
+    except NotFound:
+        return f"the reconciler {reconciler} is gone: what is shown is not kept up"
+    except ClusterError:
+        return ""
+    renewed, seconds = spec.get("renewTime"), spec.get("leaseDurationSeconds") or 15
+    is_held = renewed and clock.now().wall - datetime.fromisoformat(renewed) < timedelta(seconds=OLD_LEASES * seconds)
+    return "" if is_held else f"the reconciler {reconciler} is away since {renewed}: what is shown is not kept up"
+
+
+def changes(cluster: Cluster, where: Where, names: Iterable[str], found: Listed[Manifest]) -> Iterator[Manifest]:
+    """Yield the apps of which something else is to be shown than before, for ever."""
+    shown, since, wanted = {_key(app): _shown(app) for app in found.items}, found.resource_version, set(names)
+    while True:
+        try:
+            for event, app in cluster.watch(CELERY_APP, where, since, WATCH_SECONDS):
+                since = app["metadata"]["resourceVersion"]
+                is_wanted = event in {"ADDED", "MODIFIED"} and (not wanted or app["metadata"]["name"] in wanted)
+                if is_wanted and shown.get(_key(app)) != _shown(app):
+                    shown[_key(app)] = _shown(app)
+                    yield app
+        except (Expired, Unavailable):
+            time.sleep(1)
+            since = apps(cluster, where).resource_version
+
+
+def _key(app: Manifest) -> tuple[str, str]:
+    return app["metadata"]["namespace"], app["metadata"]["name"]
+
+
+def _shown(app: Manifest) -> list[text.Row]:
+    return list(text.rows(app))
+
+
+def _place(where: Where) -> str:
+    return f"in namespace {where.namespace}" if where.namespace else "in the cluster"
