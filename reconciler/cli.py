@@ -23,6 +23,7 @@ from reconciler.service.looks import Looks
 from reconciler.service.metrics import Metrics
 from reconciler.service.settings import SERVICE_ACCOUNT, Settings
 from reconciler.status import text
+from reconciler.status.explain import sentences
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,21 @@ def status(names: tuple[str, ...], *, all_namespaces: bool, output: str | None, 
             click.echo(f"celery-reconcile: {note}", err=True)
         for app in shown.changes(cluster, where, names, found) if watch else ():
             click.echo(text.as_json([app]) if output == "json" else text.table(text.rows(app), width, head=False))
+
+
+@main.command()
+@shared
+@click.argument("name", metavar="APP")
+def explain(name: str, **given: Any) -> None:
+    """Tell what an app wants, what is there, what is being done, and what holds each group at its number."""
+    settings = Settings(**given)
+    with reading(settings) as cluster:
+        where = Where(settings.namespace or settings.access().namespace, settings.selector)
+        [app] = shown.apps(cluster, where, [name]).items
+        unready, notes = shown.unready(cluster, app)
+        reported = shown.absence(cluster, (app.get("status") or {}).get("reconciler", ""))
+        for line in sentences(app, unready, filter(None, [*notes, reported])):
+            click.echo(line)
 
 
 main.add_command(simulate_cli.command)

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 
 from reconciler import clock
 from reconciler.cluster.client import Cluster, Listed, Where
-from reconciler.cluster.errors import ClusterError, Expired, NotFound, Unavailable
-from reconciler.model import CELERY_APP, LEASE, Manifest, Ref
-from reconciler.status import text
+from reconciler.cluster.errors import ClusterError, Expired, ListFailed, NotFound, Unavailable
+from reconciler.cluster.live import App
+from reconciler.model import APP_LABEL, CELERY_APP, LEASE, POD, Manifest, Ref, Unready
+from reconciler.status import pods, quiet, text
+from render.naming import COMPONENT_LABEL
 
 WATCH_SECONDS = 300.0
 OLD_LEASES = 4
@@ -51,6 +53,28 @@ def absence(cluster: Cluster, reconciler: str) -> str:
     renewed, seconds = spec.get("renewTime"), spec.get("leaseDurationSeconds") or 15
     is_held = renewed and clock.now().wall - datetime.fromisoformat(renewed) < timedelta(seconds=OLD_LEASES * seconds)
     return "" if is_held else f"the reconciler {reconciler} is away since {renewed}: what is shown is not kept up"
+
+
+def unready(cluster: Cluster, app: Manifest) -> tuple[dict[str, list[Unready]], list[str]]:
+    """Return why pods of each of an app's components are not ready, and what of it may not be read."""
+    known = App.of(app)
+    where = Where(known.ref.namespace, f"{APP_LABEL}={known.label}")
+    try:
+        listed = cluster.list(
+            POD, lambda pod: (pod["metadata"]["labels"].get(COMPONENT_LABEL), pods.unready(pod)), where
+        )
+        found: dict[str, list[Unready]] = {}
+        for component, why in listed.items:
+            if why:
+                found.setdefault(component, []).append(_voiced(cluster, why))
+    except ListFailed as failure:
+        return {}, [f"Nothing is known of its pods: {failure}"]
+    return found, []
+
+
+def _voiced(cluster: Cluster, about: Unready) -> Unready:
+    """Return a pod with what its Events tell, if it does not say itself why it is not ready."""
+    return (pods.heard(about, quiet.events(cluster, about)) or about) if about.asks else about
 
 
 def changes(cluster: Cluster, where: Where, names: Iterable[str], found: Listed[Manifest]) -> Iterator[Manifest]:

@@ -9,6 +9,7 @@ from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.errors import ListFailed
 from reconciler.model import EVENT, Moment, Ref, Unready
 from reconciler.status import pods
+from reconciler.status.pods import Told
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,12 @@ def asked(
     return {ref: _asked(cluster, pod, before.get(ref), now) for ref, pod in quiet.items()}
 
 
+def events(cluster: Cluster, pod: Unready) -> list[Told]:
+    """Return the warnings there are of a pod. Raises ListFailed."""
+    fields = f"regarding.kind=Pod,regarding.name={pod.pod.name},type=Warning"
+    return cluster.list(EVENT, pods.told, Where(pod.pod.namespace, fields=fields)).items
+
+
 def voiced(unready: Iterable[Unready], known: Asked | None) -> list[Unready]:
     """Return the pods with what the Events of one of them have told."""
     if known is None or known.told is None:
@@ -53,13 +60,12 @@ def _asked(cluster: Cluster, pod: Unready, before: Asked | None, now: Moment) ->
     if lasted < patience:
         return Asked(pod.asks, now.steady + timedelta(seconds=patience - lasted))
     again_at = now.steady + timedelta(seconds=min(max(lasted, patience), LONGEST_PAUSE_SECONDS))
-    fields = f"regarding.kind=Pod,regarding.name={pod.pod.name},type=Warning"
     try:
-        events = cluster.list(EVENT, pods.told, Where(pod.pod.namespace, fields=fields)).items
+        told = events(cluster, pod)
     except ListFailed as failure:
         log.warning("%s", failure)
         return Asked(pod.asks, again_at, before.told if before and before.asks == pod.asks else None)
-    return Asked(pod.asks, again_at, pods.heard(pod, events))
+    return Asked(pod.asks, again_at, pods.heard(pod, told))
 
 
 def _age(pod: Unready) -> tuple[str, str]:

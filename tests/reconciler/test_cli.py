@@ -2,8 +2,11 @@
 
 import re
 import socket
+import subprocess
+import sys
 from dataclasses import fields
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -18,7 +21,7 @@ from reconciler.service.settings import Settings
 COMMANDS = {"run": cli.run, "diff": cli.diff, "status": cli.status}
 OPTIONS = [
     (name, option)
-    for name, command in (COMMANDS | {"simulate": simulate_cli.command}).items()
+    for name, command in (COMMANDS | {"simulate": simulate_cli.command, "explain": cli.explain}).items()
     for option in command.params
     if isinstance(option, click.Option)
 ]
@@ -90,6 +93,27 @@ def test_without_a_cluster_it_says_so(command):
     assert ended.exit_code == 2
     assert ended.output.splitlines()[-1].startswith("celery-reconcile: ")
     assert "Traceback" not in ended.output
+
+
+def test_a_context_that_is_not_there_is_said_with_what_to_set(outside):  # noqa: ARG001 (stands there)
+    ended = CliRunner().invoke(cli.main, ["explain", "shop"])
+    said = "celery-reconcile: no cluster: looked into ~/.kube/config, and this is no pod: "
+    assert ended.output.startswith(said)
+    assert ended.output.endswith("set KUBECONFIG, or give --kubeconfig FILE and --context NAME\n")
+
+
+def test_without_the_extra_it_says_how_to_get_it():
+    code = "import sys; sys.modules['urllib3'] = None; from reconciler.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code, "--help"], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "celery-reconcile needs the package urllib3: pip install '.[reconciler]'\n"
+
+
+def test_kubectl_finds_it_as_a_plugin():
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("kubectl-celery"), "--help"], check=True, capture_output=True
+    )
+    assert ended.stdout.startswith(b"Usage: kubectl celery [OPTIONS] COMMAND")
 
 
 # What follows from the options

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import fault_proxy
 import pytest
@@ -99,6 +100,24 @@ def test_status_is_a_table_of_apps(once, cluster):
     ]
     shown = json.loads(once("status", "--output=json", "shop").stdout)
     assert [(row["component"], row["ready"]) for row in shown] == [("", "True"), ("worker", "1/1")]
+
+
+@pytest.mark.usefixtures("shop")
+def test_kubectl_explains_an_app_and_each_of_its_pods(once, cluster, environment):
+    spec = {"image": IMAGE, "app": "shop.celery:app", "nodeSelector": {"example.com/no": "such-node"}}
+    cluster.apply(APP | {"spec": spec}, force="true").accepted()
+    once("run", "--once")
+    cluster.wait_until(lambda: "Unschedulable" in cluster.kubectl("get", "pods", "-o", "json").stdout)
+    once("run", "--once")
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    kubectl = [cluster.binary, "kubectl", "celery", "explain", "shop", f"--kubeconfig={cluster.kubeconfig}"]
+    command = [*kubectl, f"--namespace={cluster.namespace}"]
+    ended = subprocess.run(command, env=environment | {"PATH": path}, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[2].startswith("It is not ready, Unschedulable: Deployment shop-worker: 0 of 1 pods ready: Unschedul")
+    assert "worker: 1 pod is wanted; 1 asked for, 1 there, 0 ready." in lines
+    assert any(line.startswith("  Pod shop-worker-") and "Unschedulable: no node takes it" in line for line in lines)
 
 
 @pytest.mark.usefixtures("installed")
