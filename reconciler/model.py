@@ -24,6 +24,8 @@ class Kind(NamedTuple):
     plural: str
     optional: bool = False
     """Its CRD may be absent: then there are simply no such objects."""
+    installed_by: str = ""
+    """What brings a kind that Kubernetes does not have."""
 
     @property
     def resource(self) -> str:
@@ -38,7 +40,13 @@ class Kind(NamedTuple):
         return "/".join([*parts, self.plural, *filter(None, [name])])
 
 
-CELERY_APP = Kind("celeryproject.org/v1alpha1", "CeleryApp", "celeryapps")
+KEDA = "install KEDA, see https://keda.sh/docs/latest/deploy/"
+CELERY_APP = Kind(
+    "celeryproject.org/v1alpha1",
+    "CeleryApp",
+    "celeryapps",
+    installed_by="install the CRD: celery-render --crd | kubectl apply --server-side -f -",
+)
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 SERVICE = Kind("v1", "Service", "services")
@@ -47,8 +55,10 @@ POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionb
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
 HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
-TRIGGER_AUTHENTICATION = Kind("keda.sh/v1alpha1", "TriggerAuthentication", "triggerauthentications", optional=True)
-SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", optional=True)
+TRIGGER_AUTHENTICATION = Kind(
+    "keda.sh/v1alpha1", "TriggerAuthentication", "triggerauthentications", optional=True, installed_by=KEDA
+)
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", optional=True, installed_by=KEDA)
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 POD = Kind("v1", "Pod", "pods")
 POD_METRICS = Kind("metrics.k8s.io/v1beta1", "PodMetrics", "pods")
@@ -73,6 +83,11 @@ CHILD_KINDS = (
 RANK = {kind.name: rank for rank, kind in enumerate(CHILD_KINDS)}
 
 _KINDS = {(kind.api_version, kind.name): kind for kind in (CELERY_APP, *CHILD_KINDS, EVENT, LEASE, POD, SECRET)}
+
+
+def installed_by(path: str) -> str:
+    """Return what brings the kind that the API server keeps at such a path; empty for Kubernetes' own."""
+    return next((kind.installed_by for kind in _KINDS.values() if path.startswith(f"/apis/{kind.api_version}/")), "")
 
 
 class Ref(NamedTuple):
@@ -174,6 +189,12 @@ class Scaling(NamedTuple):
     conditions: tuple[Condition, ...]
     wait_seconds: int | None = None
     """About how long a message that comes now waits; None if that is not known."""
+
+    @property
+    def inactive(self) -> str:
+        """Why it is not scaled, be that wanted or not; empty if it is."""
+        off = (each.message for each in self.conditions if each.type == "ScalingActive" and each.status == "False")
+        return next(off, "")
 
     @property
     def is_failing(self) -> bool:

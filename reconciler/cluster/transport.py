@@ -15,10 +15,10 @@ import urllib3
 
 from reconciler.cluster import errors
 from reconciler.cluster.nesting import shallow
-from reconciler.model import FIELD_MANAGER
+from reconciler.model import FIELD_MANAGER, installed_by
 
 CONNECT_SECONDS = 3.0
-UNAUTHORIZED = 401
+UNAUTHORIZED, NOT_FOUND = 401, 404
 LONGEST_WAIT_SECONDS = 2.0
 """For a Retry-After. Longer ones are the caller's to plan with, or a SIGTERM would have to wait for them."""
 
@@ -190,6 +190,8 @@ def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 def _refusal(request: Request, answer: Answer) -> errors.ClusterError:
     status = answer.body if isinstance(answer.body, dict) else {}
     said = str(status.get("message", "without a message"))
+    if answer.code == NOT_FOUND and not status and (hint := installed_by(request.path)):
+        said = f"the cluster does not know this kind: {hint}"
     refusal = _REFUSALS.get(answer.code, errors.ClusterError)
     if answer.code >= 500:  # noqa: PLR2004
         refusal = errors.Invalid if said.startswith(_UNTYPED) else errors.Unavailable

@@ -10,6 +10,8 @@ from reconciler.model import EVENT, FIELD_MANAGER, Manifest, Outcome, StepResult
 from reconciler.status.report import CHILDREN_MISSING, OFF, ROLLING, WARNED, by_type
 
 LONGEST_NOTE = 1024  # bytes
+MOST_FIELDS = 3
+"""Of one object, named in an Event."""
 
 
 class Happened(NamedTuple):
@@ -40,7 +42,7 @@ def _happened(app: App, status: Manifest, results: Iterable[StepResult]) -> Iter
         note = f"{scaled.ref.kind} {scaled.ref.name} from {change.before} to {change.after}: {scaled.message}"
         yield Happened("Normal", "Scaled", note)
     if written := [result for result in results if result.outcome.writes]:
-        note = ", ".join(f"{each.outcome} {each.ref.kind} {each.ref.name}" for each in written)
+        note = ", ".join(map(_written, written))
         yield Happened("Normal", "Applied", note)
     old, new = by_type(app.status), by_type(status)
     warned = new.get(WARNED, {"status": "False"})
@@ -52,6 +54,14 @@ def _happened(app: App, status: Manifest, results: Iterable[StepResult]) -> Iter
         yield Happened("Normal", "Ready", new["Ready"]["message"])
     elif _is_bad(new):
         yield Happened("Warning", new["Ready"]["reason"], new["Ready"]["message"])
+
+
+def _written(result: StepResult) -> str:
+    """Say what was written, and of what was there already which fields."""
+    paths = [change.path for change in result.changes if change.path]
+    more = [f"{len(paths) - MOST_FIELDS} more"] if len(paths) > MOST_FIELDS else []
+    fields = ", ".join([*paths[:MOST_FIELDS], *more])
+    return f"{result.outcome} {result.ref.kind} {result.ref.name}" + (f" ({fields})" if fields else "")
 
 
 def _is_bad(conditions: Mapping[str, Manifest]) -> bool:

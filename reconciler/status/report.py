@@ -131,7 +131,8 @@ def _state(app: App, rollouts: Mapping[str, Rollout], account: Account) -> State
     if lost := [f"{name}: no pod runs, and {each.message}" for name, each in asleep.items() if each.is_failing]:
         return State(*UNDER_WAY, "CannotScale", "; ".join(lost))
     pods = sum(each.desired for each in rollouts.values())
-    return State(*READY, "AllReady", f"{pods} of {pods} pods ready")
+    held = [f"{name} is not scaled: {why}" for name, each in account.scaling.items() if (why := each.inactive)]
+    return State(*READY, "AllReady", "; ".join([f"{pods} of {pods} pods ready", *held]))
 
 
 def _said(rollouts: list[Rollout], otherwise: str) -> tuple[str, str]:

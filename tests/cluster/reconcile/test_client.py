@@ -17,7 +17,7 @@ from fault_proxy import answer
 from reconciler.cluster import client, errors
 from reconciler.cluster.client import Where
 from reconciler.cluster.transport import Request, Transport
-from reconciler.model import CELERY_APP, CONFIG_MAP, DEPLOYMENT, EVENT, Kind, Ref
+from reconciler.model import CELERY_APP, CONFIG_MAP, DEPLOYMENT, EVENT, SCALED_OBJECT, Kind, Ref
 
 ABSENT = Kind("keda.sh/v9", "ScaledNothing", "scalednothings", optional=True)
 
@@ -120,6 +120,14 @@ def test_a_list_whose_pages_expire_is_read_again_at_once(ours, proxy, notes):
 
 def test_a_kind_whose_crd_may_be_absent_has_no_objects(ours, here):
     assert ours.list(ABSENT, dict, here) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"), [(CELERY_APP, r"celery-render --crd \| kubectl apply"), (SCALED_OBJECT, "install KEDA")]
+)
+def test_a_kind_that_is_not_there_comes_with_what_brings_it(ours, here, kind, hint):
+    with pytest.raises(errors.ListFailed, match=f"404 the cluster does not know this kind: .*{hint}"):
+        ours.list(kind._replace(plural="nothings", optional=False), dict, here)
 
 
 def test_a_kind_whose_crd_must_be_there_is_missed(ours, here):

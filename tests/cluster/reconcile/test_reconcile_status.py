@@ -143,7 +143,8 @@ def test_events_tell_changes_once(shop, reconciler):
     shop.cluster.kubectl("set", "image", "deployment/shop-worker", "worker=registry.example.com/other:1")
     reconciler.until_ready()
     reconciler.run()
-    assert ("Normal", "Applied", "configured Deployment shop-worker") in events(shop)[2:]
+    healed = "configured Deployment shop-worker (spec.template.spec.containers[0].image)"
+    assert ("Normal", "Applied", healed) in events(shop)[2:]
 
 
 def test_what_is_refused_is_stalled_with_the_servers_reason_and_said_once(shop, reconciler):

@@ -71,6 +71,13 @@ def test_what_was_written_is_one_event(celery_app, deployment):
     assert said(app, [deployment()], results=results) == expected
 
 
+def test_of_what_was_changed_the_fields_are_named(celery_app, deployment):
+    app = celery_app(status=status_of(celery_app(), [deployment()]))
+    healed = StepResult(WORKER, Outcome.CONFIGURED, changes=tuple(Change(f"spec.{each}", 1, 2) for each in "abcde"))
+    note = "configured Deployment shop-worker (spec.a, spec.b, spec.c, 2 more)"
+    assert said(app, [deployment()], results=[healed]) == [("Normal", "Applied", note)]
+
+
 def test_a_change_of_the_number_of_pods_is_an_event(celery_app, deployment):
     app = celery_app(status=status_of(celery_app(), [deployment()]))
     scaled = StepResult(WORKER, Outcome.SCALED, "too much to do", (Change("spec.replicas", 3, 5),))

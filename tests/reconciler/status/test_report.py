@@ -205,6 +205,15 @@ def scaling(active="True", limited="False"):
     return Scaling("it fits", conditions)
 
 
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [(scaling(), "3 of 3 pods ready"), (scaling("False"), "3 of 3 pods ready; worker is not scaled: so it is")],
+)
+def test_an_app_with_a_group_that_is_not_scaled_is_not_ready_without_a_word(celery_app, deployment, found, message):
+    [ready, *_] = status_of(celery_app(), [deployment()], None, NOW, worker=found)["conditions"]
+    assert (ready["status"], ready["message"]) == ("True", message)
+
+
 def scaling_of(status):
     return {
         each["type"]: (each["status"], each["reason"], each["message"])
