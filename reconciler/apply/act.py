@@ -52,7 +52,8 @@ def write(step: Step, cluster: Cluster) -> Live | None:
         if step.mends_ownership and step.live:
             _mend_ownership(step.child, step.live, cluster)
         live = Live.of(cluster.apply(step.child.guarded, dry_run=False), packs=False)
-    log.info("%s", f"{step.ref} {step.outcome} {' '.join(change.path for change in step.changes)}".rstrip())
+    fields = "".join(f" {change.path}" for change in step.changes if change.path)
+    log.info("%s %s%s", step.ref, step.outcome, fields)
     return live
 
 

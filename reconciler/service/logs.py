@@ -2,7 +2,13 @@
 
 import json
 import logging
+from contextvars import ContextVar
 from datetime import UTC, datetime
+
+from reconciler.model import Ref
+
+looked_at: ContextVar[Ref | None] = ContextVar("looked_at", default=None)
+"""The app that this thread looks at."""
 
 
 class TextFormatter(logging.Formatter):
@@ -16,10 +22,15 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(TextFormatter):
-    """The same as one JSON object in a line, with the traceback if there is one."""
+    """The same as one JSON object in a line: with the app, the object it is about, and the traceback, if there are."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage()}
+        args = record.args if isinstance(record.args, tuple) else ()
+        if about := next((each for each in args if isinstance(each, Ref)), None):
+            line |= {"namespace": about.namespace, "kind": about.kind, "name": about.name}
+        if app := looked_at.get():
+            line |= {"namespace": app.namespace, "app": app.name}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line)

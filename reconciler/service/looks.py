@@ -15,12 +15,13 @@ from reconciler.cluster.cache import Cache, Store, pause_seconds
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.errors import Halted
 from reconciler.cluster.live import App, Live
-from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, DEPLOYMENT, AppResult, Moment, Ref
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, DEPLOYMENT, AppResult, Moment, Ref, StepResult
 from reconciler.reconcile import Memory, World
 from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.demand import Demand
 from reconciler.scaling.group import Group
 from reconciler.scaling.usage import Seen
+from reconciler.service import logs
 from reconciler.service.metrics import Metrics
 from reconciler.service.queue import Queue
 from reconciler.service.rollouts import Rollouts
@@ -51,6 +52,8 @@ class Looks:
         demand = Demand(cluster, Hosts.of(settings.broker_hosts), settings.broker_timeout)
         self.ticks = Ticks(cluster, self.cache, demand, settings.namespace)
         self.now: Callable[[], Moment] = clock.now
+        self.previews: dict[Ref, tuple[StepResult, ...]] | None = None
+        """What a dry run has logged of each app; None if that is not to be logged."""
         self.memories: dict[str, Memory] = {}
         """By UID: an app that is deleted and created again is another."""
         self._installation, self._schema = settings.installation, load_schema()
@@ -89,6 +92,7 @@ class Looks:
     def look(self, app: App, holds: Callable[[], bool]) -> AppResult | None:
         """Look at one app, and write only while it holds; None if nothing came of it."""
         began = time.monotonic()
+        logs.looked_at.set(app.ref)  # whoever uses the thread next sets it anew
         self.rollouts.forget(app.ref)
         world = World(
             cluster=self.cluster.in_term(holds),
@@ -122,6 +126,11 @@ class Looks:
         ended = "done" if not found.result.problem else "crashed" if found.is_crash else "failed"
         self.metrics.ended(ended, time.monotonic() - began)
         self.metrics.record(found.result)
+        if self.previews is not None and self.previews.get(app.ref) != found.result.steps:
+            self.previews[app.ref] = found.result.steps
+            for step in found.result.steps:
+                fields = "".join(f" {change.path}" for change in step.changes if change.path)
+                log.info("%s would be %s%s", step.ref, step.outcome, fields or f" {step.message}".rstrip())
         if (there := self.cache.apps.get(app.ref)) is None or there.uid != app.uid:  # it has gone meanwhile
             self._forget(app)
         elif found.due:

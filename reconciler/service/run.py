@@ -57,6 +57,7 @@ def run(settings: Settings, bell: Bell) -> bool:
 
     cluster = Cluster(Transport(access, may_write, count, settings.request_timeout, lease.seconds_left))
     looks = Looks(cluster, settings, metrics, bell.ring)
+    looks.previews = {} if settings.dry_run else None
     metrics.watch(lease.held, lambda: looks.queue.depth)
     metrics.count(lambda: looks.rollouts.counts, lambda: looks.cache.unreadable)
     if settings.metrics_port:

@@ -69,8 +69,10 @@ def test_once_makes_what_is_not_there(once, shop):
     assert shop.runs()
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(once, shop, proxy):
-    assert once("run", "--once", "--dry-run").returncode == 0
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(once, shop, proxy, cluster):
+    ended = once("run", "--once", "--dry-run")
+    assert ended.returncode == 0
+    assert f"INFO Deployment/{cluster.namespace}/shop-worker would be created\n" in ended.stderr
     assert not shop.runs()
     assert [line for line in proxy.requests if not line.startswith("GET") and "dryRun=All" not in line] == []
 

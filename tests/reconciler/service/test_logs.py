@@ -4,7 +4,8 @@ import json
 import logging
 import sys
 
-from reconciler.service.logs import JsonFormatter, TextFormatter
+from reconciler.model import Ref
+from reconciler.service.logs import JsonFormatter, TextFormatter, looked_at
 
 
 def record(message, exc_info=None):
@@ -26,6 +27,17 @@ def test_for_machines_a_line_is_one_json_object():
         "level": "INFO",
         "message": 'Deployment/shop/shop-worker failed "a\nb"',
     }
+
+
+def test_for_machines_the_app_and_the_object_are_fields():
+    made = record("any")
+    made.msg, made.args = "%s %s", (Ref("apps/v1", "Deployment", "web", "shop-worker"), "created")
+    token = looked_at.set(Ref("celeryproject.org/v1alpha1", "CeleryApp", "web", "shop"))
+    line = json.loads(JsonFormatter().format(made))
+    looked_at.reset(token)
+    assert line["message"] == "Deployment/web/shop-worker created"
+    fields = {key: line[key] for key in ("namespace", "app", "kind", "name")}
+    assert fields == {"namespace": "web", "app": "shop", "kind": "Deployment", "name": "shop-worker"}
 
 
 def test_a_traceback_stays_in_its_line():
