@@ -45,7 +45,7 @@ def app(node):
     """Return an app of which nothing runs, with all its reasons."""
     groups = [{"name": name, "commandLine": ASLEEP, "probe": {"type": "None"}} | it for name, it in BROKEN.items()]
     spec = {"image": node.load(images.celery(VERSIONS[-1])), "app": "shop.celery:app", "workers": groups}
-    singles = {"beat": BROKEN["secret"], "flower": {"image": NOWHERE}}
+    singles = {"broker": {"url": "redis://127.0.0.1/0"}, "beat": BROKEN["secret"], "flower": {"image": NOWHERE}}
     identity = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": {"name": "broken"}}
     return identity | {"spec": spec | singles}
 

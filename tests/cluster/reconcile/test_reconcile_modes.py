@@ -38,7 +38,7 @@ def test_from_apply_to_another_mode_and_back_no_pod_is_lost(settled, reconciler,
         settled.take(workers=GROUPS, flower={}, reconcile=reconcile)
         for _ in range(2):
             assert reconciler.outcomes() == {}
-            assert reconciler.written.keys() <= {"status"}
+            assert reconciler.written.keys() <= {"status", "create"}  # an Event, when it is Ready again
         assert settled.children() == children
     assert pods(settled) == before
 
