@@ -43,7 +43,7 @@ _SHARED = (
     option("--kubeconfig", metavar="FILE", help="Instead of the pod's own service account."),
     option("--context", metavar="NAME", help="Of the kubeconfig; else its current one."),
     option("--service-account", metavar="DIR", default=SERVICE_ACCOUNT, help="Where the pod's token is."),
-    option("--namespace", "-n", metavar="NAME", help="Of the apps; else all."),
+    option("--namespace", "-n", metavar="NAMES", help="Of the apps, with commas between several; else all."),
     option("--selector", "-l", metavar="LABELS", default="", help="Of the apps, as kubectl takes it; else all."),
     option("--request-timeout", type=click.FloatRange(0.1), default=10.0, help="Seconds without a byte."),
     option("--broker-timeout", type=click.FloatRange(3), default=5.0, help="Seconds for a broker to answer."),
@@ -141,16 +141,19 @@ def status(names: tuple[str, ...], *, all_namespaces: bool, output: str | None, 
     settings = Settings(**given)
     width = None if output == "wide" else shutil.get_terminal_size((WIDTH, 0)).columns
     with reading(settings) as cluster:
-        namespace = None if all_namespaces else settings.namespace or settings.access().namespace
-        where = Where(namespace, settings.selector)
-        found = shown.apps(cluster, where, names)
+        namespaces = (None,) if all_namespaces else settings.namespaces or (settings.access().namespace,)
+        if watch and len(namespaces) > 1:
+            raise click.UsageError("--watch follows one namespace, or all with -A.")
+        places = [Where(namespace, settings.selector) for namespace in namespaces]
+        found = {where: shown.apps(cluster, where, names) for where in places}
+        apps = [app for listed in found.values() for app in listed.items]
         if output == "json":
-            click.echo(text.as_json(found.items))
-        elif found.items:
-            click.echo(text.table((row for app in found.items for row in text.rows(app)), width))
-        for note in shown.notes(cluster, where, found.items):
+            click.echo(text.as_json(apps))
+        elif apps:
+            click.echo(text.table((row for app in apps for row in text.rows(app)), width))
+        for note in dict.fromkeys(note for where in places for note in shown.notes(cluster, where, found[where].items)):
             click.echo(f"celery-reconcile: {note}", err=True)
-        for app in shown.changes(cluster, where, names, found) if watch else ():
+        for app in shown.changes(cluster, places[0], names, found[places[0]]) if watch else ():
             click.echo(text.as_json([app]) if output == "json" else text.table(text.rows(app), width, head=False))
 
 
@@ -161,8 +164,8 @@ def explain(name: str, **given: Any) -> None:
     """Tell what an app wants, what is there, what is being done, and what holds each group at its number."""
     settings = Settings(**given)
     with reading(settings) as cluster:
-        where = Where(settings.namespace or settings.access().namespace, settings.selector)
-        [app] = shown.apps(cluster, where, [name]).items
+        [namespace, *_] = settings.namespaces or (settings.access().namespace,)
+        [app] = shown.apps(cluster, Where(namespace, settings.selector), [name]).items
         unready, notes = shown.unready(cluster, app)
         reported = shown.absence(cluster, (app.get("status") or {}).get("reconciler", ""))
         for line in sentences(app, unready, filter(None, [*notes, reported])):

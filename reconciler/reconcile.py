@@ -12,7 +12,7 @@ from reconciler.apply import known as known_
 from reconciler.apply.children import Scene
 from reconciler.apply.fights import Fight
 from reconciler.apply.known import Known
-from reconciler.cluster.cache import Cache, Store
+from reconciler.cluster.cache import Cache, Store, Stores
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Halted
 from reconciler.cluster.live import App
@@ -42,7 +42,7 @@ class World:
     schema: Schema
     sight: Sight | None
     """What was seen at the last tick of the scaling clock, if there was one."""
-    pods: Store[Seen]
+    pods: Store[Seen] | Stores[Seen]
     """Of all apps."""
     now: Moment
     installation: str = ""

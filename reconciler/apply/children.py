@@ -61,7 +61,7 @@ def _applied(scene: Scene, app: App, known: Known, wanted: tuple[Manifest, ...],
     after = known.after(app, children, done, scene.now)
     written = {each.step.ref: each.live for each in done if each.is_written}
     for ref, live in written.items():
-        store = scene.cache.children[ref.kind]
+        store = scene.cache.children[ref.kind].of(ref.namespace)
         store.take(live, ours=True) if live else store.drop(ref, ours=True)
     if is_new and any(isinstance(each.error, Conflict) for each in done):  # a name is taken: see by whom
         again = _applied(scene, app, replace(after, failures=known.failures), wanted, is_new=False)
@@ -74,7 +74,7 @@ def _applied(scene: Scene, app: App, known: Known, wanted: tuple[Manifest, ...],
 
 def _examined(scene: Scene, app: App, known: Known, manifest: Manifest, *, is_new: bool) -> Child:
     """Return the child with what is there of it, and what an apply would change unless that is known."""
-    store = scene.cache.children[manifest["kind"]]
+    store = scene.cache.children[manifest["kind"]].of(manifest["metadata"]["namespace"])
     child = plan.never_shrunk(Child(manifest, store.get(Ref.of(manifest))))
     if not scene.lends and (verdict := verdicts.of_the_cluster(child)):
         return replace(child, obstacle=verdict)

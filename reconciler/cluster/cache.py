@@ -50,7 +50,7 @@ class Store(Generic[T]):
     """The objects of one kind, by the newest that was heard of each."""
 
     def __init__(self, cluster: Cluster, kind: Kind, made: Made[T], where: Where) -> None:
-        self.kind = kind
+        self.kind, self.namespace = kind, where.namespace or ""
         self.problem = f"{kind.name} list: not listed yet"
         """Why it could not be listed when that was last tried; empty if it could."""
         self.is_forbidden = False
@@ -68,6 +68,19 @@ class Store(Generic[T]):
         self._listed_at = float("-inf")
         self._retry_after_seconds = 0.0
         self._lock = threading.RLock()
+
+    @property
+    def each(self) -> tuple["Store[T]", ...]:
+        return (self,)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing at all could be listed."""
+        return bool(self.problem)
+
+    def of(self, _namespace: str) -> "Store[T]":
+        """Return the store that has the objects of a namespace."""
+        return self
 
     def get(self, ref: Ref) -> T | None:
         return self._items.get(ref)
@@ -214,12 +227,62 @@ class Store(Generic[T]):
         self._version = manifest["metadata"]["resourceVersion"]
 
 
+class Stores(Generic[T]):
+    """A store for each of several namespaces, as one. What cannot be listed in one of them holds up no other."""
+
+    def __init__(self, stores: Mapping[str, Store[T]]) -> None:
+        self._stores = stores
+        self.each = tuple(stores.values())
+        self.kind = self.each[0].kind
+
+    def of(self, namespace: str) -> Store[T]:
+        return self._stores[namespace]
+
+    @property
+    def problem(self) -> str:
+        return "; ".join(store.problem for store in self.each if store.problem)
+
+    @property
+    def is_blind(self) -> bool:
+        return all(store.is_blind for store in self.each)
+
+    @property
+    def is_watched(self) -> bool:
+        return all(store.is_watched for store in self.each)
+
+    def get(self, ref: Ref) -> T | None:
+        return self._stores[ref.namespace].get(ref) if ref.namespace in self._stores else None
+
+    def all(self) -> list[T]:
+        return [item for store in self.each for item in store.all()]
+
+    def by(self, key: Hashable) -> list[T]:
+        return [item for store in self.each for item in store.by(key)]
+
+    def refresh(self, *, consistently: bool = False) -> None:
+        for store in self.each:
+            store.refresh(consistently=consistently)
+
+    def take(self, item: T, *, ours: bool = False) -> None:
+        self.of(item.ref.namespace).take(item, ours=ours)
+
+
+def stored(
+    cluster: Cluster, kind: Kind, made: Made[T], namespaces: tuple[str, ...], selector: str
+) -> Store[T] | Stores[T]:
+    """Return the store of a kind: in these namespaces, or in all if none is named."""
+    if not namespaces:
+        return Store(cluster, kind, made, Where(None, selector))
+    stores = {name: Store(cluster, kind, made, Where(name, selector)) for name in namespaces}
+    return Stores(stores) if len(stores) > 1 else stores[namespaces[0]]
+
+
 @dataclass(frozen=True)
 class Cache:
     """Every app, and every object that is labelled as the child of one."""
 
-    apps: Store[App]
-    children: Mapping[str, Store[Live]]
+    apps: Store[App] | Stores[App]
+    children: Mapping[str, Store[Live] | Stores[Live]]
     """By kind."""
 
     def of(self, app: App) -> dict[Ref, Live]:
@@ -234,14 +297,15 @@ class Cache:
 
     @property
     def stores(self) -> tuple[Store[Any], ...]:
-        return (*self.children.values(), self.apps)
+        return tuple(store for kind in (*self.children.values(), self.apps) for store in kind.each)
 
     def sync(self, seconds: float | None) -> None:
         """Read everything consistently; children first, so that none is judged by an older spec than it is of.
 
         Nobody waits for longer than so many seconds for a kind that does not come.
         """
-        reads = (partial(store.refresh, consistently=True) for store in self.children.values())
+        stores = (store for kind in self.children.values() for store in kind.each)
+        reads = (partial(store.refresh, consistently=True) for store in stores)
         threads = [threading.Thread(target=read, daemon=True) for read in reads]  # one that hangs holds up no end
         for thread in threads:
             thread.start()

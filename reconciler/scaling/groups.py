@@ -228,7 +228,15 @@ def _seen(target: Target, before: Experience, known: Pace, sight: Sight, now: Mo
     slots = known.slots(policy.max_wait_seconds)
     in_one = known.slots_in_one_pod
     observation = Observation(
-        live.replicas or 0, count, pods, sight.usage(seen), demanded.backlog, active, slots, in_one, at=now.wall
+        live.replicas or 0,
+        count,
+        pods,
+        sight.usage(live.ref.namespace, seen),
+        demanded.backlog,
+        active,
+        slots,
+        in_one,
+        at=now.wall,
     )
     return _Seen(observation, seen, told, active, kept, experience, is_shrinking)
 

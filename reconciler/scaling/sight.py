@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reconciler import clock
-from reconciler.cluster.cache import Store
+from reconciler.cluster.cache import Store, Stores
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.errors import ListFailed
 from reconciler.cluster.live import Live
-from reconciler.model import POD_METRICS, Moment, Ref
+from reconciler.model import APP_LABEL, POD_METRICS, Moment, Ref
 from reconciler.scaling import usage
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, GroupKey
@@ -33,14 +33,19 @@ class Measured(NamedTuple):
 
     samples: Samples
     failure: str = ""
+    unmeasured: frozenset[str] = frozenset()
+    """The namespaces that the failure is of; of all if none is named."""
+
+    def failure_of(self, namespace: str) -> str:
+        return self.failure if namespace in self.unmeasured or not self.unmeasured else ""
 
 
 @dataclass(frozen=True)
 class Sight:
     number: int
     """Of the tick."""
-    pods: Store[Seen]
-    autoscalers: Store[Autoscaler]
+    pods: Store[Seen] | Stores[Seen]
+    autoscalers: Store[Autoscaler] | Stores[Autoscaler]
     measured: Measured
     began: float = field(default_factory=time.monotonic)
     crews: dict[GroupKey, Crew] = field(default_factory=dict)
@@ -83,9 +88,9 @@ class Sight:
         rivals = (each for each in found if each.controller != app_uid)
         return min(rivals, key=lambda each: each.ref.name, default=None)
 
-    def usage(self, pods: Iterable[Seen]) -> Usage:
-        """Return what these pods use of each resource."""
-        if failure := self.pods.problem or self.measured.failure:
+    def usage(self, namespace: str, pods: Iterable[Seen]) -> Usage:
+        """Return what these pods of a namespace use of each resource."""
+        if failure := self.pods.of(namespace).problem or self.measured.failure_of(namespace):
             return Usage(failures=dict.fromkeys(RESOURCES, failure))
         found = {seen.pod.name: self.measured.samples.get((seen.ref.namespace, seen.pod.name), {}) for seen in pods}
         return Usage(
@@ -102,13 +107,16 @@ def crew(group: Group, deployment: Live, pods: Iterable[Seen]) -> Crew:
     return Crew(deployment.ref.namespace, group, frozenset(names))
 
 
-def measured(cluster: Cluster, where: Where) -> Measured:
-    """Return what all pods use."""
-    try:
-        listed = cluster.list(POD_METRICS, usage.measured, where)
-    except ListFailed as failure:
-        return Measured({}, str(failure))
-    except Exception as error:  # whoever serves the metrics, the rest is decided all the same
-        log.exception("PodMetrics")
-        return Measured({}, f"PodMetrics list: {type(error).__name__}")
-    return Measured({(each.namespace, each.pod): each.samples for each in listed.items})
+def measured(cluster: Cluster, namespaces: tuple[str, ...]) -> Measured:
+    """Return what all pods use, of these namespaces or of all if none is named."""
+    samples, failures = dict[tuple[str, str], Mapping[str, Sample]](), dict[str, str]()
+    for namespace in namespaces or (None,):
+        try:
+            listed = cluster.list(POD_METRICS, usage.measured, Where(namespace, APP_LABEL))
+            samples |= {(each.namespace, each.pod): each.samples for each in listed.items}
+        except ListFailed as failure:
+            failures[namespace or ""] = str(failure)
+        except Exception as error:  # whoever serves the metrics, the rest is decided all the same
+            log.exception("PodMetrics")
+            failures[namespace or ""] = f"PodMetrics list: {type(error).__name__}"
+    return Measured(samples, "; ".join(dict.fromkeys(failures.values())), frozenset(filter(None, failures)))

@@ -11,8 +11,8 @@ from typing import Any
 
 from reconciler import clock, reconcile
 from reconciler.apply import plan
-from reconciler.cluster.cache import Cache, Store, pause_seconds
-from reconciler.cluster.client import Cluster, Where
+from reconciler.cluster.cache import Cache, Store, pause_seconds, stored
+from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import Halted
 from reconciler.cluster.live import App, Live
 from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, DEPLOYMENT, AppResult, Moment, Ref, StepResult
@@ -41,16 +41,16 @@ LONGEST_PAUSE_SECONDS = 4.0
 
 class Looks:
     def __init__(self, cluster: Cluster, settings: Settings, metrics: Metrics, wake: Callable[[], None]) -> None:
-        where = Where(settings.namespace, APP_LABEL)
+        namespaces = settings.namespaces
         self.cluster, self.settings, self.metrics = cluster, settings, metrics
         self.cache = Cache(
-            Store(cluster, CELERY_APP, App.of, Where(settings.namespace, settings.selector)),
-            {kind.name: Store(cluster, kind, Live.of, where) for kind in CHILD_KINDS},
+            stored(cluster, CELERY_APP, App.of, namespaces, settings.selector),
+            {kind.name: stored(cluster, kind, Live.of, namespaces, APP_LABEL) for kind in CHILD_KINDS},
         )
         self.queue = Queue(time.monotonic, settings.concurrency, wake)
         self.rollouts = Rollouts(settings.rollouts, self.queue.add, time.monotonic)
         demand = Demand(cluster, Hosts.of(settings.broker_hosts), settings.broker_timeout)
-        self.ticks = Ticks(cluster, self.cache, demand, settings.namespace)
+        self.ticks = Ticks(cluster, self.cache, demand, namespaces)
         self.now: Callable[[], Moment] = clock.now
         self.previews: dict[Ref, tuple[StepResult, ...]] | None = None
         """What a dry run has logged of each app; None if that is not to be logged."""
@@ -59,10 +59,12 @@ class Looks:
         self._installation, self._schema = settings.installation, load_schema()
         self._turned: Callable[[str], None] | None = None
         self.ticks.groups, self.ticks.wake, self.ticks.follow = self._groups, self.queue.add, self._follow
-        self.cache.apps.heard = self._heard_of_app
-        for store in self.cache.children.values():
-            store.heard, store.recovered = self._heard_of_child, self.add_all
-        self.ticks.pods.heard = self._heard_of_pod
+        for apps in self.cache.apps.each:
+            apps.heard = self._heard_of_app
+        for children in (store for kind in self.cache.children.values() for store in kind.each):
+            children.heard, children.recovered = self._heard_of_child, self.add_all
+        for pods in self.ticks.pods.each:
+            pods.heard = self._heard_of_pod
 
     def begin(self, sync_seconds: float, turned: Callable[[str], None], holds: Callable[[], bool]) -> None:
         """Begin a term: what was remembered may not be so any more, since another may have written.
@@ -75,10 +77,10 @@ class Looks:
         self.rollouts.adopt()
         if not self._turned:
             self._turned = turned
-            for store in (*self.cache.stores, self.ticks.pods):
+            for store in (*self.cache.stores, *self.ticks.pods.each):
                 self._follow(store)
         failures = 0
-        while self.cache.apps.problem and holds():
+        while self.cache.apps.is_blind and holds():
             turned("queue")
             failures += 1
             time.sleep(pause_seconds(failures, LONGEST_PAUSE_SECONDS))
@@ -158,9 +160,10 @@ class Looks:
     def _follow(self, store: Store[Any]) -> None:
         """Keep a store up to date, in a thread of its own."""
         if self._turned:
-            turned, how = partial(self._turned, store.kind.name), {"watches": self.settings.watch}
+            name = f"{store.kind.name} {store.namespace}".strip()
+            turned, how = partial(self._turned, name), {"watches": self.settings.watch}
             follow = partial(store.follow, self.settings.interval, turned=turned, **how)
-            threading.Thread(target=follow, name=f"follow {store.kind.name}", daemon=True).start()
+            threading.Thread(target=follow, name=f"follow {name}", daemon=True).start()
 
     def _heard_of_app(self, old: App | None, new: App | None, ours: bool) -> None:  # noqa: FBT001 (see Heard)
         if old and (new is None or new.uid != old.uid):

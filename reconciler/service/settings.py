@@ -60,6 +60,11 @@ class Settings:
         claim = self.claim()
         return f"{claim.namespace}/{claim.name}" if claim else socket.gethostname()
 
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Return those of the apps, none if it is all."""
+        return tuple(dict.fromkeys((self.namespace or "").replace(",", " ").split()))
+
     def access(self) -> Access:
         """Return that of a kubeconfig named, the pod's own, or that of ~/.kube/config. Raises NoCluster."""
         host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))

@@ -8,15 +8,15 @@ from functools import partial
 from typing import Any
 
 from reconciler.apply import plan
-from reconciler.cluster.cache import Cache, Store
-from reconciler.cluster.client import Cluster, Where
+from reconciler.cluster.cache import Cache, Store, stored
+from reconciler.cluster.client import Cluster
 from reconciler.cluster.live import App
 from reconciler.model import APP_LABEL, HORIZONTAL_POD_AUTOSCALER, POD, Manifest, Ref
 from reconciler.scaling import groups, sight, usage
 from reconciler.scaling.demand import Demand, Demanded
 from reconciler.scaling.group import Group, GroupKey
 from reconciler.scaling.model import TICK_SECONDS
-from reconciler.scaling.rivals import Autoscaler, autoscaler
+from reconciler.scaling.rivals import autoscaler
 from reconciler.scaling.sight import Measured, Sight
 from reconciler.service.glances import FIRST, Glances
 from reconciler.status import pods
@@ -28,16 +28,14 @@ OLDEST_SECONDS = 4 * TICK_SECONDS
 
 
 class Ticks:
-    def __init__(self, cluster: Cluster, cache: Cache, demand: Demand, namespace: str | None) -> None:
-        self.pods: Store[usage.Seen] = Store(cluster, POD, _seen, Where(namespace, APP_LABEL))
-        self.autoscalers: Store[Autoscaler] = Store(
-            cluster, HORIZONTAL_POD_AUTOSCALER, autoscaler, Where(namespace, "")
-        )
+    def __init__(self, cluster: Cluster, cache: Cache, demand: Demand, namespaces: tuple[str, ...]) -> None:
+        self.pods = stored(cluster, POD, _seen, namespaces, APP_LABEL)
+        self.autoscalers = stored(cluster, HORIZONTAL_POD_AUTOSCALER, autoscaler, namespaces, "")
         self.groups: Callable[[App], tuple[Group, ...]] = lambda _: ()
         self.wake: Callable[[Ref], None] = lambda _: None
         self.follow: Callable[[Store[Any]], None] = lambda _: None
         self._follows = False
-        self._cluster, self._cache, self.demand, self._namespace = cluster, cache, demand, namespace
+        self._cluster, self._cache, self.demand, self._namespaces = cluster, cache, demand, namespaces
         self._sights: dict[str, Sight] = {}
         self.glances = Glances(cache)
         self._number = 0
@@ -87,7 +85,8 @@ class Ticks:
         apps = [app for app in apps if self.groups(app)]
         if apps and not self._follows:
             self._follows = True
-            self.follow(self.autoscalers)
+            for store in self.autoscalers.each:
+                self.follow(store)
         uses = {app.uid: any(group.policy.metrics for group in self.groups(app)) for app in apps}
         for by_usage in (False, True):
             some = [app for app in apps if uses[app.uid] is by_usage]
@@ -102,13 +101,12 @@ class Ticks:
     def see(self, apps: Iterable[App]) -> Sight:
         """Return what there is to see for these apps before their brokers have answered."""
         scaled = {app: self.groups(app) for app in apps}
-        for store in (self.pods, self.autoscalers):
+        for store in (*self.pods.each, *self.autoscalers.each):
             if any(scaled.values()) and not store.is_watched:
                 store.refresh()
         uses = any(group.policy.metrics for found in scaled.values() for group in found)
-        where = Where(self._namespace, APP_LABEL)
         self._number += 1
-        measured = sight.measured(self._cluster, where) if uses else Measured({})
+        measured = sight.measured(self._cluster, self._namespaces) if uses else Measured({})
         seen = Sight(self._number, self.pods, self.autoscalers, measured)
         for app, found in scaled.items():
             lives = (live for live in self._cache.of(app).values() if plan.belongs(app, live))

@@ -16,7 +16,6 @@ from cluster import Cluster
 
 from reconciler import clock
 from reconciler.apply import plan
-from reconciler.cluster.client import Where
 from reconciler.cluster.live import App
 from reconciler.model import (
     APP_LABEL,
@@ -197,7 +196,7 @@ class Scaler:
 
     def __init__(self, reconciler: "Reconciler", sides: Iterable[Side]) -> None:
         self.cluster, self.looks = reconciler.client, reconciler.looks
-        self.where = Where(reconciler.cluster.namespace, APP_LABEL)
+        self.namespaces = (reconciler.cluster.namespace,)
         self.sides = list(sides)
         self.remembered = {side.name: Remembered(side.scaled) for side in self.sides}
         self.reasons: dict[str, dict[str, str]] = {side.name: {} for side in self.sides}
@@ -208,7 +207,9 @@ class Scaler:
         pods = self.looks.ticks.pods
         for store in (self.looks.cache.children[DEPLOYMENT.name], pods):
             store.refresh()
-        seen = Sight(next(self.ticks), pods, self.looks.ticks.autoscalers, sight.measured(self.cluster, self.where))
+        seen = Sight(
+            next(self.ticks), pods, self.looks.ticks.autoscalers, sight.measured(self.cluster, self.namespaces)
+        )
         for side in self.sides:
             lives = [live for live in self.looks.cache.of(side.app).values() if plan.belongs(side.app, live)]
             targets = groups.targets(side.app, side.scaled.groups, lives)

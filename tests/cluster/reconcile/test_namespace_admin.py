@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import control_plane
@@ -147,3 +148,38 @@ def test_the_documented_uninstall_leaves_nothing_that_grants_anything(prepared, 
             command[command.index("crds")] = str(ROOT / "crds")
         prepared.kubectl(*command)
     prepared.wait_until(lambda: left(prepared) == [])
+
+
+def test_a_list_of_namespaces_is_served_under_a_role_binding_in_each(prepared, tmp_path):
+    """One of them whose admin has not bound it yet holds up no other."""
+    import reconciling  # noqa: PLC0415 (the plug-in of these tests)
+
+    names = []
+    for _ in range(4):
+        created = prepared.request("POST", "/api/v1/namespaces", {"metadata": {"generateName": "test-"}}).accepted()
+        names.append(created.body["metadata"]["name"])
+    home, *served, unbound = names
+    account = f"--serviceaccount={home}:celery-reconcile"
+    prepared.in_namespace(home).kubectl("create", "serviceaccount", "celery-reconcile")
+    for name in served:
+        here = prepared.in_namespace(name)
+        here.kubectl("create", "rolebinding", ADMIN, "--clusterrole=admin", f"--user={ADMIN}")
+        bind = ("create", "rolebinding", "celery-reconcile", "--clusterrole=celery-reconcile", account, f"--as={ADMIN}")
+        here.kubectl(*bind)
+    reconciler = reconciling.Reconciler(prepared, as_in_its_pod(prepared, tmp_path, home))
+    reconciler.settings = replace(reconciler.settings, namespace=",".join([*served, unbound]))
+    reconciler.restart()
+    try:
+        shops = [reconciling.Shop(prepared.in_namespace(name)) for name in names[1:]]
+        for shop in shops:
+            shop.take(flower={})
+        assert {each.app.namespace for each in reconciler.run().apps} == {*served}
+        for shop in shops[:-1]:
+            shop.cluster.wait_until(lambda shop=shop: reconciler.run() and shop.ready[0] == "True")
+            assert {"Deployment shop-worker", "Service shop-flower"} <= shop.names()
+        assert shops[-1].names() == set()
+        assert {*reconciler.looks.cache.unreadable} >= {"CeleryApp", "Deployment"}
+    finally:
+        reconciler.looks.end()
+        for name in names:
+            prepared.request("DELETE", f"/api/v1/namespaces/{name}").accepted()
