@@ -37,6 +37,7 @@ class Ticks:
         self._follows = False
         self._cluster, self._cache, self.demand, self._namespaces = cluster, cache, demand, namespaces
         self._sights: dict[str, Sight] = {}
+        self._stores: tuple[Store[Any], ...] = (*self.pods.each, *self.autoscalers.each)
         self.glances = Glances(cache)
         self._number = 0
         self._next = 0.0
@@ -101,7 +102,7 @@ class Ticks:
     def see(self, apps: Iterable[App]) -> Sight:
         """Return what there is to see for these apps before their brokers have answered."""
         scaled = {app: self.groups(app) for app in apps}
-        for store in (*self.pods.each, *self.autoscalers.each):
+        for store in self._stores:
             if any(scaled.values()) and not store.is_watched:
                 store.refresh()
         uses = any(group.policy.metrics for found in scaled.values() for group in found)
