@@ -42,11 +42,13 @@ def unlisted(problem: str, *, is_stalled: bool) -> Verdict:
 def of_the_cluster(child: Child) -> Verdict | None:
     """Refuse a ScaledObject that would have KEDA use credentials of the cluster, which are not its author's."""
     triggers = child.desired.get("spec", {}).get("triggers", ()) if child.ref.kind == SCALED_OBJECT.name else ()
-    used = [trigger.get("authenticationRef", {}) for trigger in triggers]
-    names = ", ".join(sorted({each["name"] for each in used if each.get("kind") == "ClusterTriggerAuthentication"}))
-    why = f"{child.ref} uses the ClusterTriggerAuthentication {names}: name a TriggerAuthentication, or have"
+    references = [trigger.get("authenticationRef", {}) for trigger in triggers]
+    used = {f"the {each['kind']} {each['name']}" for each in references if each.get("kind", "").startswith("Cluster")}
+    if any(trigger.get("metadata", {}).get("identityOwner") == "operator" for trigger in triggers):
+        used.add("KEDA's own role (identityOwner: operator)")
+    why = f"{child.ref} uses {', '.join(sorted(used))}: name a TriggerAuthentication, or have"
     why = f"{why} celery-reconcile run with --allow-cluster-trigger-authentication"
-    return Verdict("Forbidden", why, is_stalled=True) if names else None
+    return Verdict("Forbidden", why, is_stalled=True) if used else None
 
 
 def waiting(message: str) -> Verdict:

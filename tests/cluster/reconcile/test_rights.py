@@ -30,6 +30,16 @@ def test_credentials_of_the_cluster_are_lent_only_where_the_installer_says_so(sh
 
 
 @pytest.mark.usefixtures("keda_crds")
+def test_no_more_is_keda_s_own_role(shop, reconciler):
+    metadata = {"queueURL": "https://sqs.eu-central-1.amazonaws.com/1/theirs", "identityOwner": "operator"}
+    further = {"name": "theirs", "type": "aws-sqs-queue", "metadata": metadata}
+    scaling = {"engine": "KEDA", "maxReplicas": 2, "keda": {"triggers": [further]}}
+    shop.take(workers=[{"name": "worker", "scaling": scaling}])
+    assert "uses KEDA's own role (identityOwner: operator)" in reconciler.serve().problem
+    assert "ScaledObject shop-worker" not in shop.names()
+
+
+@pytest.mark.usefixtures("keda_crds")
 def test_a_trigger_authentication_of_the_app_s_namespace_is_its_own(shop, reconciler):
     shop.take(**by_keda(keda={"authenticationRef": {"name": "mine"}}))
     assert reconciler.outcomes()["ScaledObject shop-worker"] == "created"
