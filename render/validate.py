@@ -33,7 +33,7 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
         path: Path = tuple(fault.absolute_path)
         messages.setdefault(path, _message(fault, path, document))
     broken = [
-        (path, _argument(path, data) or message)
+        (path, _argument(path, data) or _stray(path, message, data) or message)
         for path, message in rules.broken(_for_rules(data), schema.judging, blocked, faulty)
     ]
     found = (*messages.items(), *(each for each in broken if each[0] not in messages), *_hollow(document, schema))
@@ -99,6 +99,19 @@ def _message(error: ValidationError, path: Path, document: Document) -> str:
 def _argument(path: Path, data: dict[str, Any]) -> str:
     """Return what to write in place of the argument that breaks a rule, if it is one, and that is known."""
     return habits.argument(reduce(getitem, path, data)) if path[-2:-1] == ("args",) else ""  # type: ignore[arg-type]
+
+
+def _stray(path: Path, message: str, data: dict[str, Any]) -> str:
+    """Return which volume the mounts do not find, where a rule says that there is one: its own words cannot tell."""
+    if "names a volume" not in message:
+        return ""
+    spec = data["spec"]
+    for block in spec["workers"] if path[-1] == "workers" else [reduce(getitem, path[:-1], data)]:  # type: ignore[arg-type]
+        volumes = {volume["name"] for each in (block, spec) for volume in each.get("volumes", ())}
+        if lost := next((mount for mount in block.get("volumeMounts", ()) if mount["name"] not in volumes), None):
+            owner = f"group {block['name']}" if path[-1] == "workers" else path[-2]
+            return f"no volume is named {lost['name']}, which {owner} mounts: add it to volumes, there or in spec"
+    return ""
 
 
 def _above(faults: Iterable[ValidationError]) -> set[Path]:

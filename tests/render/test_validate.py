@@ -464,7 +464,7 @@ def test_a_mount_of_a_group_needs_a_volume(shared, own, mounted, found):
     spec = MINIMAL["spec"] | listed("volumes", shared, emptyDir={}) | {"workers": [other, group]}
     data = default.fill(MINIMAL | {"spec": spec}, SCHEMA.structural)
     stray = next((name for name in mounted or () if name not in {*(shared or ()), *(own or ())}), None)
-    words = f"a group mounts {stray}, which is neither in its volumes nor in spec.volumes: add it"
+    words = f"no volume is named {stray}, which group group mounts: add it to volumes, there or in spec"
     problems = validate.problems(Document(data, "app.yaml", {}), data, SCHEMA)
     assert [problem.message for problem in problems] == ([] if found else [words])
 
