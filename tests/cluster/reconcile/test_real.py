@@ -12,9 +12,13 @@ APPS = sorted((Path(__file__).parents[3] / "examples/real").glob("*/app.yaml"))
 
 def in_base(app):
     """Return the children in the base of an app, by kind and name."""
-    listed = yaml.safe_load((app.parent / "base/kustomization.yaml").read_text())["resources"]
-    manifests = [yaml.safe_load((app.parent / "base" / name).read_text()) for name in listed]
-    return {f"{each['kind']} {each['metadata']['name']}" for each in manifests if each["kind"] != "CeleryApp"}
+    files = [yaml.safe_load(path.read_text()) for path in (app.parent / "base").rglob("*.yaml")]
+    others = {"Kustomization", "CeleryApp"}
+    return {
+        f"{each['kind']} {each['metadata']['name']}"
+        for each in files
+        if each.get("kind", "Kustomization") not in others
+    }
 
 
 @pytest.mark.parametrize("app", APPS, ids=lambda path: path.parent.name)
