@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ import urllib3
 from reconciler.cluster import errors
 from reconciler.cluster.transport import Access, Request, Transport, parsed
 from reconciler.model import FIELD_MANAGER, Kind, Manifest, Ref
+from render.since import number
 
 T = TypeVar("T")
 
@@ -27,6 +29,9 @@ _APPLY_QUERY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation
 _DRY_RUN = {"dryRun": "All"}
 
 PAGE_ITEMS = 200
+PAGES_SINCE = (1, 34)
+"""The release of Kubernetes whose cache has all pages: before, etcd reads all of the kind for each but the first."""
+_RELEASE = re.compile(r"v(\d+\.\d+)\.")
 SILENCE_SECONDS = 90.0
 """Without an event nor a bookmark, after which a watch is taken for broken."""
 _CONNECTIONS = 64
@@ -57,6 +62,8 @@ class Cluster:
     """
 
     def __init__(self, transport: Transport) -> None:
+        self.release = ""
+        """Of Kubernetes, such as 1.33, as the API server last said; empty while it is not known."""
         self._transport = transport
         self._send = transport.send
         self._stream = transport.stream
@@ -65,6 +72,14 @@ class Cluster:
         """Return the same cluster, to which nothing is written any more once this no longer holds."""
         may_write = self._transport.may_write
         return Cluster(replace(self._transport, may_write=lambda: holds() and may_write()))
+
+    def ask_release(self) -> None:
+        """Ask the API server which release of Kubernetes it is."""
+        request = Request("API server", "version", "GET", "/version")
+        said = self._send(request)
+        if not (found := _RELEASE.match(str(said.get("gitVersion")) if isinstance(said, dict) else "")):
+            raise errors.Unavailable(f"{request}: the answer is no version")
+        self.release = found[1]
 
     def list(self, kind: Kind, made: Callable[[Manifest], T], where: Where, not_before: str = "") -> Listed[T]:
         """Return what is made of every object, in all pages; only one of them is then held as JSON values.
@@ -75,6 +90,8 @@ class Cluster:
         query = where.query | {"limit": PAGE_ITEMS}
         if not_before:
             query |= {"resourceVersion": not_before, "resourceVersionMatch": "NotOlderThan"}
+            if self.release and number(self.release) < PAGES_SINCE:
+                del query["limit"]
         try:
             try:
                 return self._pages(kind, made, kind.path(where.namespace), query)

@@ -13,7 +13,7 @@ from reconciler import clock, reconcile
 from reconciler.apply import plan
 from reconciler.cluster.cache import Cache, Store, pause_seconds, stored
 from reconciler.cluster.client import Cluster
-from reconciler.cluster.errors import Halted
+from reconciler.cluster.errors import ClusterError, Halted
 from reconciler.cluster.live import App, Live
 from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, DEPLOYMENT, AppResult, Moment, Ref, StepResult
 from reconciler.reconcile import Memory, World
@@ -28,7 +28,7 @@ from reconciler.service.rollouts import Rollouts
 from reconciler.service.settings import Settings
 from reconciler.service.ticks import Ticks
 from reconciler.status import report
-from render.schema import load as load_schema
+from render import schema, since
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Looks:
         """What a dry run has logged of each app; None if that is not to be logged."""
         self.memories: dict[str, Memory] = {}
         """By UID: an app that is deleted and created again is another."""
-        self._installation, self._schema = settings.installation, load_schema()
+        self._installation, self._schema = settings.installation, schema.load(schema.KUBERNETES)
         self._turned: Callable[[str], None] | None = None
         self.ticks.groups, self.ticks.wake, self.ticks.follow = self._groups, self.queue.add, self._follow
         for apps in self.cache.apps.each:
@@ -74,9 +74,11 @@ class Looks:
         self.memories = {}
         self.ticks.forget_all()
         self.cache.sync(sync_seconds)
+        self._ask_release()
         self.rollouts.adopt()
         if not self._turned:
             self._turned = turned
+            threading.Thread(target=self._follow_release, args=[turned], name="follow release", daemon=True).start()
             for store in (*self.cache.stores, *self.ticks.pods.each):
                 self._follow(store)
         failures = 0
@@ -121,7 +123,7 @@ class Looks:
             return None
         finally:
             self.rollouts.looked(app)
-        if holds():
+        if holds() and world.schema is self._schema:
             self.memories[app.uid] = found.memory
         if world.sight is None and self._groups(app):
             self.ticks.soon(app)
@@ -143,6 +145,7 @@ class Looks:
         """Read everything and look at every app once; brokers are waited for."""
         self.cache.sync(None)
         self.ticks.pods.refresh()
+        self._ask_release()
         apps = self.cache.apps.all()
         for app in filter(plan.scales, apps):
             memory = self.memories.get(app.uid, Memory())
@@ -164,6 +167,29 @@ class Looks:
             turned, how = partial(self._turned, name), {"watches": self.settings.watch}
             follow = partial(store.follow, self.settings.interval, turned=turned, **how)
             threading.Thread(target=follow, name=f"follow {name}", daemon=True).start()
+
+    def _follow_release(self, turned: Callable[[str], None]) -> None:
+        """Notice an upgrade of the cluster, in a thread of its own."""
+        while True:
+            turned("release")
+            time.sleep(self.settings.interval)
+            self._ask_release()
+
+    def _ask_release(self) -> None:
+        """Learn which fields the API server knows. When that has changed, nothing that was remembered need be so."""
+        try:
+            self.cluster.ask_release()
+        except ClusterError as error:  # what it then refuses, it refuses in its own words
+            log.warning("%s", error)
+            return
+        if (release := self.cluster.release) == self._schema.kubernetes:
+            return
+        log.info("Kubernetes %s", release)
+        if release not in since.table().releases:
+            log.warning("Kubernetes %s was never tried, only %s", release, ", ".join(since.table().releases))
+        self._schema = schema.load(release)
+        self.memories = {}
+        self.add_all()
 
     def _heard_of_app(self, old: App | None, new: App | None, ours: bool) -> None:  # noqa: FBT001 (see Heard)
         if old and (new is None or new.uid != old.uid):

@@ -67,7 +67,12 @@ class Audit:
 
     @property
     def used(self):
-        return {permission for event in self for permission in permissions(event)}
+        return {permission for event in self if "objectRef" in event for permission in permissions(event)}
+
+    @property
+    def pages(self):
+        """Return what is no resource: Kubernetes shows it to everybody who has logged in."""
+        return {event["requestURI"].rstrip("?") for event in self if "objectRef" not in event}
 
 
 def permissions(event):
@@ -136,6 +141,7 @@ def test_all_that_is_granted_is_used_and_nothing_else_is_asked_for(audit, shop, 
     process.terminate()
     assert process.wait(60) == 0
     assert audit.refused == []
+    assert audit.pages == {"/version"}
     assert granted() - audit.used == ASKED_BY_THE_SERVER
 
 
