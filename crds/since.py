@@ -30,6 +30,7 @@ GATES = {
     "GRPCContainerProbeTLS": (".grpc.mode",),
     "H2CContainerProbe": (".httpGet.protocol",),
     "HPAConfigurableTolerance": (".behavior.scaleUp.tolerance", ".behavior.scaleDown.tolerance"),
+    "ImageVolume": (".volumes[].image",),
     "PodCertificateRequest": (".podCertificate",),
     "VolumeBindMountOptions": (".bindMountOptions",),
 }

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from render import since
+
 Json = dict[str, Any]
 Place = tuple[str | int, ...]
 
@@ -47,6 +49,8 @@ class Trial(NamedTuple):
     group: str
     whole: Json
     bare: Json
+    gone: Place
+    """What is not in the second."""
 
 
 def inner(schema: Json) -> dict[str, Json]:
@@ -114,13 +118,39 @@ def needed() -> list[str]:
     return [*fields(SPEC | {"properties": workers_first}, "", set())]
 
 
-def trials() -> dict[str, Trial]:
-    """Return a trial for every field that an example has."""
+def known(example: Example, release: str) -> Example:
+    """Return the example without the fields that a release of Kubernetes does not know."""
+    schema, path = (GROUP, "workers[]") if example.is_group else (SPEC, "")
+    whole = example.whole
+    while younger := [place for field, place in places(whole, schema, path) if is_younger(field, release)]:
+        whole = without(whole, younger[0])
+    found: dict[str, Place] = {}
+    for field, place in places(whole, schema, path):
+        found.setdefault(field, place)
+    return Example(whole, example.is_group, found)
+
+
+def is_younger(field: str, release: str) -> bool:
+    """Say whether a release of Kubernetes does not know a field, or what it is in."""
+    return any(since.number(each.release) > since.number(release) for each in _came_with(field))
+
+
+def is_dropped(field: str, release: str) -> bool:
+    """Say whether a release of Kubernetes drops a field that it knows, or what it is in: its feature gate is off."""
+    return any(release in since.table().off(each) for each in _came_with(field))
+
+
+def _came_with(field: str) -> list[since.Since]:
+    return [found for place, found in since.table().fields.items() if _is_within(field, place.removeprefix(".spec."))]
+
+
+def trials(release: str) -> dict[str, Trial]:
+    """Return a trial for every field that an example has and a release of Kubernetes knows."""
     tried: dict[tuple[int, Place], Trial] = {}
     found = {}
-    known = [*examples()]
+    fit = [known(example, release) for example in examples()]
     for field in needed():
-        for number, example in enumerate(known):
+        for number, example in enumerate(fit):
             place = next((place for each, place in example.places.items() if _is_within(each, field)), None)
             if place is not None:
                 found[field] = tried.setdefault((number, place), _trial(example, place, len(tried)))
@@ -147,7 +177,7 @@ def specs(tried: Iterable[Trial], *, whole: bool) -> dict[str, Json]:
 
 def _trial(example: Example, place: Place, number: int) -> Trial:
     app, group = (f"b{number // GROUPS_IN_AN_APP}", f"g{number}") if example.is_group else (f"a{number}", "")
-    return Trial(app, group, example.whole, without(example.whole, place))
+    return Trial(app, group, example.whole, without(example.whole, place), place)
 
 
 def _is_within(field: str, path: str) -> bool:

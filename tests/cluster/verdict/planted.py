@@ -124,3 +124,5 @@ PLANTED: dict[str, Judge] = {
     "a quantity has no exponent": _by(_without_exponents),
     "a rule asks for what is absent": _by(_unguarded),
 }
+OF_LATER_SERVERS = ("an int32 has no bounds", "an int64 beyond its bounds is the largest")
+"""What only servers show that read the format of an integer."""

@@ -74,4 +74,6 @@ def test_the_largest_app_is_accepted_by_both(server):
 @pytest.mark.parametrize("difference", planted.PLANTED)
 def test_a_planted_difference_is_found(cases, difference):
     judge = planted.PLANTED[difference]
+    if cases[0].said.lenient and difference in planted.OF_LATER_SERVERS:
+        pytest.skip("this server accepts it")
     assert any(verdicts.difference(case.said, judge(case.read)) for case in cases), f"FUZZ_SEED={SEED}"

@@ -12,7 +12,7 @@ import every_field
 import every_rule
 from cluster import Cluster, Response
 
-from render import default, load, pipeline, structure, wording
+from render import default, load, pipeline, since, structure, wording
 from render.errors import InvalidInput, Problem, dotted
 from render.model import CeleryApp, Document
 from render.schema import Schema
@@ -51,6 +51,8 @@ DELIBERATE = {
     "metadata.name: is required": "the server makes one up from generateName, and what is rendered could not be named",
 }
 """What celery-render refuses though the server accepts it, by its message, and why."""
+SINCE = {"must be an integer of ": "1.36"}
+"""What a server of an older release accepts, likewise: by its message, and since when it is refused."""
 
 IN_CHILDREN = {
     "is given in whole: ": "devices and huge pages: requests and limits by their names",
@@ -85,6 +87,8 @@ class Answer(NamedTuple):
     broken: frozenset[every_rule.Rule]
     stored: Json | None
     message: str
+    lenient: tuple[str, ...] = ()
+    """What of SINCE this server does not refuse."""
 
 
 class Verdict(NamedTuple):
@@ -111,7 +115,10 @@ def _answers(cluster: Cluster, apps: list[Json], unknown_fields: str) -> list[An
     path = f"/apis/celeryproject.org/v1alpha1/namespaces/{cluster.namespace}/celeryapps"
     query = {"dryRun": "All", "fieldValidation": unknown_fields}
     with cluster.connection() as request:
-        return [_answer(request("POST", path, as_sent(app), **query)) for app in apps]
+        said = request("GET", "/version").accepted().body
+        release = since.number(f"{said['major']}.{said['minor']}")
+        lenient = tuple(words for words, refused in SINCE.items() if release < since.number(refused))
+        return [_answer(request("POST", path, as_sent(app), **query))._replace(lenient=lenient) for app in apps]
 
 
 def _answer(response: Response) -> Answer:
@@ -166,7 +173,8 @@ def difference(said: Answer, ours: Verdict) -> str:
         words = [f"the server names {unnamed}:", said.message, "celery-render says:", *messages]
         return "\n".join(words) if unnamed else ""
     if messages:
-        deliberate = all(any(words in message for words in DELIBERATE | IN_CHILDREN) for message in messages)
+        accepted = (*DELIBERATE, *IN_CHILDREN, *said.lenient)
+        deliberate = all(any(words in message for words in accepted) for message in messages)
         return "" if deliberate else "\n".join(["the server accepts, celery-render says:", *messages])
     stored, filled = _comparable(said.stored), _comparable(ours.filled)
     return "" if stored == filled else f"the server would store\n{stored}\nand celery-render reads\n{filled}"
@@ -192,7 +200,8 @@ def _means(problem: Problem, named: str, path: str) -> bool:
         return _is_in(named, path) or _is_in(path, named) or re.sub(r"\[\d+\]", "[]", path) in PLACES
     if problem.message.startswith(WHOLE) and _is_in(path, named):
         return True
-    return path.startswith("metadata.") and named.startswith(path)  # the server names the map or list, not the entry
+    # Of the metadata the server names the map or list and not the entry, or, an older one, a field of any entry.
+    return path.startswith("metadata.") and re.sub(r"\[\d+\]", "", named).startswith(path)
 
 
 def _is_in(path: str, place: str) -> bool:
