@@ -13,6 +13,7 @@ from render.model import CeleryApp
 BYTES = ("1", *(f"1{unit}" for unit in ("k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")))
 DIVISORS = {"cpu": ("1m", "1")}
 """What a resource may be divided by; all others count bytes."""
+OF_FILES = ("configMap", "downwardAPI", "secret")
 HOOKS = ("postStart", "preStop")
 OVERCOMMITTED = {"cpu", "memory", "ephemeral-storage"}
 """Resources of which more may be allowed than is asked for, and of which there are parts."""
@@ -147,13 +148,11 @@ def _files(block: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Path, M
     """Yield the files of volumes that several sources make: where each is written, its volume, and what it says."""
     for at, volume in enumerate(block.get("volumes", ())):
         here = (*path, "volumes", at)
-        sources = [
-            ((*here, "projected", "sources", n), each)
-            for n, each in enumerate(volume.get("projected", {}).get("sources") or ())
-        ]
+        projected = enumerate(volume.get("projected", {}).get("sources", ()))
+        sources = [((*here, "projected", "sources", number), source) for number, source in projected]
         for place, source in (*sources, (here, {"downwardAPI": volume.get("downwardAPI", {})})):
-            for kind, given in source.items():
-                for number, item in enumerate(given.get("items", ())):
+            for kind in OF_FILES:
+                for number, item in enumerate(source.get(kind, {}).get("items", ())):
                     yield (*place, kind, "items", number), here, item
 
 

@@ -54,7 +54,8 @@ def smallest(random: Random, node: Node) -> Any:
     """Return an object of what it requires, or a value that is none."""
     if node.get("type") != "object":
         return _value(random, node)
-    return {key: smallest(random, node["properties"][key]) for key in node.get("required", ())}
+    fields, others = node.get("properties", {}), node.get("additionalProperties")
+    return {key: smallest(random, fields.get(key, others)) for key in node.get("required", ())}
 
 
 def _value(random: Random, node: Node) -> Any:
