@@ -18,7 +18,7 @@ test   := .venv/.test
 docs   := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz e2e e2e-all dashboard demo demo-real play play-real crd golden docs bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden docs bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ e2e-all: e2e ## the same with every Celery version, and all tests that start Cel
 
 fuzz: $(test) ## judge N (default: 50000) documents beside the API server; FUZZ_SEED repeats a run
 	PYTHONPATH=tests/cluster $(bin)/python tests/cluster/verdict/fuzz.py $(N)
+
+fuzz-inputs: $(test) ## look at N (default: 50000) hostile apps: their brokers' URLs and settings, what servers answer, and their YAML
+	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/brokers/inputs.py $(N)
 
 lint: $(test) ## ruff, mypy, import contracts
 	$(bin)/ruff check

@@ -230,7 +230,7 @@ def _place(crew: Crew, key: SecretKey) -> _Place:
 
 def _nameless(crew: Crew) -> Broker:
     settings = crew.group.settings
-    return Broker("", settings.get("broker_transport_options", {}), settings.get("broker_use_ssl"))
+    return Broker("", settings.get("broker_transport_options") or {}, settings.get("broker_use_ssl"))
 
 
 def _broker(crew: Crew, texts: Mapping[_Place, str]) -> Broker:

@@ -30,6 +30,8 @@ _OF_SENTINELS = ("username", "password", "ssl")
 _CODE = "credential_provider"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What could begin another line, of whatever a server takes for commands."""
+_HOST = re.compile(r"[-\w.:%]*")
+"""With a space in it, the name that TLS tells in plain text could be a command, behind a line end of its own."""
 _SEPARATOR = "sep", "\x06\x16"
 """The option of Redis that has control characters, kombu's own."""
 
@@ -90,17 +92,24 @@ class Broker:
     @property
     def refusal(self) -> str:
         """Return why it cannot be asked, nothing if it can."""
+        return next(self._refusals(), "")
+
+    def _refusals(self) -> Iterator[str]:
         if not self.parts:
-            return "its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
+            yield "its URL is malformed; in a password, / is written %2F, # is %23, ? is %3F, ; is %3B and @ is %40"
+            return
         if not (self.is_redis or self.is_sqs or all(part.scheme in RABBITMQ for part in self.parts)):
-            return "queues can be counted on Redis, Redis Sentinel, RabbitMQ and Amazon SQS only"
-        if self.parts[0].scheme == SENTINEL and not self.options.get("master_name"):
-            return "master_name is missing: set broker.sentinel.masterName, or broker_transport_options"
+            yield "queues can be counted on Redis, Redis Sentinel, RabbitMQ and Amazon SQS only"
+        if not isinstance(self.options, Mapping):
+            yield "broker_transport_options is no object"
+        elif self.parts[0].scheme == SENTINEL and not self.options.get("master_name"):
+            yield "master_name is missing: set broker.sentinel.masterName, or broker_transport_options"
         if _has_control([self.parts, self.options, self.tls]):
-            return "its URL, password or options contain a control character, such as a line end: remove it"
+            yield "its URL, password or options contain a control character, such as a line end: remove it"
         if any(_CODE in part.query for part in self.parts):
-            return f"{_CODE} is not supported"
-        return ""
+            yield f"{_CODE} is not supported"
+        if not _HOST.fullmatch(str(self.tls.get("server_hostname") or "") if isinstance(self.tls, Mapping) else ""):
+            yield "server_hostname is no host's name"
 
     def __str__(self) -> str:
         """Return its address, to begin a message with."""
@@ -230,7 +239,7 @@ def _is_whole(url: str, part: Any) -> bool:
 
     is_broker = part.scheme.partition("+")[0] in TRANSPORT_ALIASES and url.lower().startswith(f"{part.scheme}://")
     has_user = bool(part.username or part.password)
-    return is_broker and (has_user or "@" not in url) and "/" not in (part.hostname or "")
+    return bool(is_broker and (has_user or "@" not in url) and _HOST.fullmatch(part.hostname or ""))
 
 
 def _has_control(value: Any, name: str = "") -> bool:
