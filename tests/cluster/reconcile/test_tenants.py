@@ -129,7 +129,10 @@ def test_while_the_webhooks_of_24_apps_hang_another_tenant_is_served(running, cr
 def test_while_a_broker_is_silent_another_tenant_is_served_and_scaled(running, create, tenants):
     theirs, ours = tenants(), tenants()
     scaling = {"maxReplicas": 9, "queue": {"averageLength": 2}}
-    with running(FOREVER, "--broker-timeout=30", *EVERYWHERE, namespaces=()), listening() as broker:
+    with (
+        running(FOREVER, "--broker-timeout=30", "--broker-hosts=127.0.0.1", *EVERYWHERE, namespaces=()),
+        listening() as broker,
+    ):
         workers = [{"name": "worker", "queues": ["celery"], "scaling": scaling}]
         create(theirs, broker={"url": f"redis://127.0.0.1:{broker.port}/0"}, workers=workers)
         theirs.wait_until(lambda: broker.accepted)
