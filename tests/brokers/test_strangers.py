@@ -3,6 +3,7 @@
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from urllib.parse import quote
 
 import free_ports
@@ -123,6 +124,34 @@ def test_the_name_of_a_certificate_begins_no_line(read):
         tls = {"server_hostname": PWNED}
         assert isinstance(read(f"amqps://{servers.HERE}:{port}//", tls=tls), Unreadable)
     assert b"set pwned" not in b"".join(heard)
+
+
+ENDLESS = {
+    "redis": b"+PONG\r\n$4000000000\r\n",
+    "redis, many": b"+PONG\r\n*400000000\r\n",
+    "amqp": b"\x01\x00\x00\x7f\xff\xff\xff",
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_without_end_is_cut(kind, read):
+    """What a server could send before it was."""
+    sent = SimpleQueue()
+
+    def answer(client):
+        with suppress(OSError), client:
+            client.recv(1 << 16)
+            client.sendall(ENDLESS[kind])
+            while True:
+                client.sendall(b"$0\r\n\r\n" * 100_000)
+                sent.put(600_000)
+
+    with socket.create_server((servers.HERE, 0)) as server:
+        threading.Thread(target=lambda: answer(server.accept()[0]), daemon=True).start()
+        url = f"{kind.partition(',')[0]}://{servers.HERE}:{server.getsockname()[1]}/0"
+        found = read(url).message  # where each piece takes long to read, the time is over first
+        assert found in {f"{url}: {word}" for word in (faults.TOO_MUCH, f"no answer within {PATIENT} s")}
+    assert sum(sent.get() for _ in range(sent.qsize())) < 64 << 20
 
 
 def test_a_redis_is_asked_as_ever_after_the_greeting(on_redis, read):

@@ -10,13 +10,14 @@ import ssl
 from collections.abc import Iterator
 
 from reconciler.scaling.brokers import hosts
-from reconciler.scaling.brokers.hosts import DeniedError
+from reconciler.scaling.brokers.hosts import DeniedError, TooMuchError
 
 REFUSED = "the connection was refused"
 UNREACHABLE = "there is no way to it"
 CLOSED = "the connection was closed"
 LATE = "no answer in time"
 NAME = "its name is not found"
+TOO_MUCH = "it answers more than is read"
 DENIED = "its address may not be connected to, see --broker-hosts"
 UNTRUSTED = "its certificate is not trusted"
 TLS = "TLS could not be begun with it"
@@ -76,6 +77,7 @@ _BEGINNINGS = {
 _REDIS = frozenset({"redis.exceptions.ConnectionError", "redis.exceptions.ResponseError"})
 _SYSTEM = {  # the narrower class first
     DeniedError: DENIED,
+    TooMuchError: TOO_MUCH,
     ssl.SSLCertVerificationError: UNTRUSTED,
     ssl.SSLEOFError: CLOSED,
     ssl.SSLError: TLS,

@@ -25,6 +25,8 @@ NEAR: tuple[Network, ...] = tuple(map(ip_network, (*_METADATA, *_LINK, "0.0.0.0/
 """What is connected to only if it is listed as a network."""
 _NAT64 = ip_network("64:ff9b::/96")
 _HERE = threading.local()
+MOST_BYTES = 32 << 20
+"""That a server may answer in one look, half of it values (backlog.MOST_READ): all of it could be in memory at once."""
 
 
 class DeniedError(OSError):
@@ -82,11 +84,15 @@ class Hosts:
         return nothing or any(fnmatchcase(name.lower().rstrip("."), pattern) for pattern in self.patterns)
 
 
+class TooMuchError(OSError):
+    """More than a server may answer in one look."""
+
+
 class _Watch:
     """What a thread may do, and did."""
 
     def __init__(self, hosts: Hosts) -> None:
-        self.hosts, self.name, self.denied = hosts, "", False
+        self.hosts, self.name, self.denied, self.left = hosts, "", False, MOST_BYTES
 
     def told(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.getaddrinfo":
@@ -106,6 +112,14 @@ class _Watch:
 def was_denied() -> bool:
     """Say whether this thread has wanted to connect to what it may not: clients swallow that, and go on."""
     return bool((watch := getattr(_HERE, "watch", None)) and watch.denied)
+
+
+def received(count: int) -> None:
+    """Count bytes of a server's. Raises TooMuchError when they are more than this thread may take."""
+    if watch := getattr(_HERE, "watch", None):
+        watch.left -= count
+        if watch.left < 0:
+            raise TooMuchError("too much")
 
 
 @cache
