@@ -82,6 +82,12 @@ def test_help_fits_a_page(command):
     assert re.search(r"CELERY_RECONCILE_NAMESPACE", shown.output)
 
 
+def test_hosts_that_are_none_are_refused_at_once():
+    ended = CliRunner().invoke(cli.main, ["run", "--broker-hosts", "*.example.com, redis://redis"])
+    assert ended.exit_code == 2
+    assert "redis://redis is neither a host's name, such as *.example.com, nor a network" in ended.output
+
+
 def test_wrong_usage_has_code_2():
     assert CliRunner().invoke(cli.main, ["run", "--interval", "0"]).exit_code == 2
 
