@@ -19,11 +19,8 @@ WRITTEN = Path(__file__).parents[1] / "render/since.json"
 GATES = {
     "AtomicWriteVolumeUserFields": (
         *(".defaultUser", ".items[].user"),
-        *(f".projected.sources[].{source}.user" for source in ("clusterTrustBundle", "podCertificate")),
         ".projected.sources[].serviceAccountToken.user",
     ),
-    "ClusterTrustBundleProjection": (".clusterTrustBundle",),
-    "ContainerRestartRules": (".restartPolicyRules",),
     "ContainerStopSignals": (".lifecycle.stopSignal",),
     "EmptyDirVolumeMode": (".emptyDir.mode",),
     "EnvFiles": (".fileKeyRef",),
@@ -31,7 +28,6 @@ GATES = {
     "H2CContainerProbe": (".httpGet.protocol",),
     "HPAConfigurableTolerance": (".behavior.scaleUp.tolerance", ".behavior.scaleDown.tolerance"),
     "ImageVolume": (".volumes[].image",),
-    "PodCertificateRequest": (".podCertificate",),
     "VolumeBindMountOptions": (".bindMountOptions",),
 }
 """How the places of fields end that are behind a feature gate. The OpenAPI says it of some; that none is missing shows

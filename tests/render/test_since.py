@@ -12,8 +12,9 @@ from render.errors import InvalidInput
 from render.model import Document
 
 OLDEST, *_, NEWEST = since.table().releases
-PATH = ("spec", "volumes", 0, "projected", "sources", 0, "podCertificate")
-SOURCE = {"signerName": "example.com/shop", "keyType": "ED25519", "credentialBundlePath": "all.pem"}
+KEY = ("spec", "env", 0, "valueFrom", "fileKeyRef")
+IMAGE = ("spec", "volumes", 0, "image")
+NEEDS_KEY = "needs Kubernetes 1.35, or 1.34 with the feature gate EnvFiles"
 
 
 @pytest.fixture
@@ -31,57 +32,40 @@ def said(document):
     return said
 
 
-def certificate(**fields):
+def reading_a_file():
+    key = {"volumeName": "data", "path": "all.env", "key": "TOKEN"}
+    return {"volumes": [{"name": "data", "emptyDir": {}}], "env": [{"name": "TOKEN", "valueFrom": {"fileKeyRef": key}}]}
+
+
+def mounting_an_image():
     return {
-        "volumes": [{"name": "data", "projected": {"sources": [{"podCertificate": SOURCE | fields}]}}],
-        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        "volumes": [{"name": "model", "image": {"reference": "registry.example.com/model:1"}}],
+        "volumeMounts": [{"name": "model", "mountPath": "/model"}],
     }
 
 
 @pytest.mark.parametrize(
     ("release", "words"),
     [
+        pytest.param("1.33", f"{NEEDS_KEY}, this is 1.33: remove it", id="unknown"),
         pytest.param(
-            "1.33",
-            "needs Kubernetes 1.37, or 1.34 with the feature gate PodCertificateRequest, this is 1.33: remove it",
-            id="unknown",
-        ),
-        pytest.param(
-            "1.34",
-            "is alpha in Kubernetes 1.34: it is dropped unless the feature gate PodCertificateRequest is on",
-            id="alpha",
-        ),
-        pytest.param(
-            "1.36",
-            "is beta in Kubernetes 1.36: it is dropped unless the feature gate PodCertificateRequest is on",
-            id="beta, and off",
+            "1.34", "is alpha in Kubernetes 1.34: it is dropped unless the feature gate EnvFiles is on", id="alpha"
         ),
         pytest.param("1.37", "", id="there"),
         pytest.param("1.38", "", id="a release that is newer than any known here"),
-        pytest.param(
-            "1.9",
-            "needs Kubernetes 1.37, or 1.34 with the feature gate PodCertificateRequest, this is 1.9: remove it",
-            id="one that is older",
-        ),
-        pytest.param(
-            "",
-            "needs Kubernetes 1.37, or 1.34 with the feature gate PodCertificateRequest: "
-            "say with --kubernetes which release yours is",
-            id="any that is supported",
-        ),
+        pytest.param("1.9", f"{NEEDS_KEY}, this is 1.9: remove it", id="one that is older"),
+        pytest.param("", f"{NEEDS_KEY}: say with --kubernetes which release yours is", id="any that is supported"),
     ],
 )
 def test_a_younger_field_is_told_by_what_the_release_does_with_it(said, release, words):
     is_warning = "remove it" not in words
-    assert said(release, **certificate()) == ([(PATH, words, is_warning)] if words else [])
+    assert said(release, **reading_a_file()) == ([(KEY, words, is_warning)] if words else [])
 
 
-def test_a_field_within_a_younger_one_is_told_where_that_is_known(said):
-    app = certificate(userAnnotations={"a": "b"})
-    assert [path for path, _, _ in said("1.33", **app)] == [PATH]
-    assert [(path, words) for path, words, is_warning in said("1.34", **app) if not is_warning] == [
-        ((*PATH, "userAnnotations"), "needs Kubernetes 1.35, this is 1.34: remove it")
-    ]
+def test_a_field_that_is_beta_may_be_off(said):
+    words = "is beta in Kubernetes 1.34: it is dropped unless the feature gate ImageVolume is on"
+    assert said("1.34", **mounting_an_image()) == [(IMAGE, words, True)]
+    assert said("1.35", **mounting_an_image()) == []
 
 
 def test_what_is_null_is_not_set(said):
