@@ -220,7 +220,8 @@ def test_strict_refuses_what_is_warned_of_and_writes_nothing(tmp_path):
     assert run("fine.yaml", "--strict", "-o", "out", cwd=tmp_path)[::2] == (0, "")
 
 
-YOUNGER = "volumes: [{name: a, emptyDir: {}}], env: [{name: A, valueFrom: {fileKeyRef: {volumeName: a, path: b, key: c}}}]"
+KEY = "{volumeName: a, path: b, key: c}"
+YOUNGER = f"volumes: [{{name: a, emptyDir: {{}}}}], env: [{{name: TOKEN, valueFrom: {{fileKeyRef: {KEY}}}}}]"
 NEEDED = "needs Kubernetes 1.35, or 1.34 with the feature gate EnvFiles, this is 1.33: remove it"
 
 
