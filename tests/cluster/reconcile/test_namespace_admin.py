@@ -105,51 +105,6 @@ def test_the_admin_of_a_namespace_may_bind_it_in_no_other(ruled):
     assert "forbidden" in ruled.kubectl(*cluster_wide, check=False).stderr
 
 
-def documented():
-    """Return the commands of docs/operations.md that uninstall, in their order."""
-    text = (ROOT / "docs/operations.md").read_text().partition("## Uninstall")[2].partition("\n## ")[0]
-    return [shlex.split(line) for line in re.findall(r"^\$ kubectl (.*)$", text, re.MULTILINE)]
-
-
-def left(plane):
-    """Return all that names the reconciler or grants something to it."""
-    found = []
-    for group, kinds in (
-        (RBAC, ("clusterroles", "clusterrolebindings", "roles", "rolebindings")),
-        ("/apis/admissionregistration.k8s.io/v1", ("validatingadmissionpolicies", "validatingadmissionpolicybindings")),
-        ("/apis/scheduling.k8s.io/v1", ("priorityclasses",)),
-        ("/apis/apiextensions.k8s.io/v1", ("customresourcedefinitions",)),
-        ("/api/v1", ("namespaces", "serviceaccounts")),
-    ):
-        for kind in kinds:
-            for each in plane.request("GET", f"{group}/{kind}").accepted().body["items"]:
-                subjects = {subject["name"] for subject in each.get("subjects") or ()}
-                name = each["metadata"]["name"]
-                if re.match("celery", name) or "celery-reconcile" in subjects:
-                    found.append(f"{kind}/{name}")
-    return found
-
-
-def test_the_documented_uninstall_leaves_nothing_that_grants_anything(prepared, tmp_path):
-    """All that kustomize/ can install, twice: for the cluster and for a namespace, with a binding of somebody's own."""
-    components = ("queue-scaling", "metrics-authentication", "open-network")
-    kustomization = {
-        "namespace": "celery-render-system",
-        "resources": [f"{relative(tmp_path)}/overlays/for-namespace-admins", f"{relative(tmp_path)}/base"],
-    }
-    del kustomization["resources"][0]  # it is there
-    kustomization["components"] = [f"{relative(tmp_path)}/components/{each}" for each in components]
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    here = prepared.in_namespace("celery-render-system")
-    here.kubectl("apply", "--server-side", "--force-conflicts", "-k", tmp_path)
-    assert {"clusterroles/celery-reconcile-broker-secrets", "namespaces/celery-render-system"} <= {*left(prepared)}
-    for command in documented():
-        if "crds" in command:
-            command[command.index("crds")] = str(ROOT / "crds")
-        prepared.kubectl(*command)
-    prepared.wait_until(lambda: left(prepared) == [])
-
-
 def test_a_list_of_namespaces_is_served_under_a_role_binding_in_each(prepared, tmp_path):
     """One of them whose admin has not bound it yet holds up no other."""
     import reconciling  # noqa: PLC0415 (the plug-in of these tests)
@@ -183,3 +138,48 @@ def test_a_list_of_namespaces_is_served_under_a_role_binding_in_each(prepared, t
         reconciler.looks.end()
         for name in names:
             prepared.request("DELETE", f"/api/v1/namespaces/{name}").accepted()
+
+
+def documented():
+    """Return the commands of docs/operations.md that uninstall, in their order."""
+    text = (ROOT / "docs/operations.md").read_text().partition("## Uninstall")[2].partition("\n## ")[0]
+    return [shlex.split(line) for line in re.findall(r"^\$ kubectl (.*)$", text, re.MULTILINE)]
+
+
+def left(plane):
+    """Return all that names the reconciler or grants something to it."""
+    found = []
+    for group, kinds in (
+        (RBAC, ("clusterroles", "clusterrolebindings", "roles", "rolebindings")),
+        ("/apis/admissionregistration.k8s.io/v1", ("validatingadmissionpolicies", "validatingadmissionpolicybindings")),
+        ("/apis/scheduling.k8s.io/v1", ("priorityclasses",)),
+        ("/apis/apiextensions.k8s.io/v1", ("customresourcedefinitions",)),
+        ("/api/v1", ("namespaces", "serviceaccounts")),
+    ):
+        for kind in kinds:
+            for each in plane.request("GET", f"{group}/{kind}").accepted().body["items"]:
+                subjects = {subject["name"] for subject in each.get("subjects") or ()}
+                name = each["metadata"]["name"]
+                if re.match("celery", name) or "celery-reconcile" in subjects:
+                    found.append(f"{kind}/{name}")
+    return found
+
+
+def test_the_documented_uninstall_leaves_nothing_that_grants_anything(prepared, tmp_path):
+    """All that kustomize/ can install, for the cluster and for a namespace. Last: it takes what others need."""
+    components = ("queue-scaling", "metrics-authentication", "open-network")
+    kustomization = {
+        "namespace": "celery-render-system",
+        "resources": [f"{relative(tmp_path)}/overlays/for-namespace-admins", f"{relative(tmp_path)}/base"],
+    }
+    del kustomization["resources"][0]  # it is there
+    kustomization["components"] = [f"{relative(tmp_path)}/components/{each}" for each in components]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    here = prepared.in_namespace("celery-render-system")
+    here.kubectl("apply", "--server-side", "--force-conflicts", "-k", tmp_path)
+    assert {"clusterroles/celery-reconcile-broker-secrets", "namespaces/celery-render-system"} <= {*left(prepared)}
+    for command in documented():
+        if "crds" in command:
+            command[command.index("crds")] = str(ROOT / "crds")
+        prepared.kubectl(*command)
+    prepared.wait_until(lambda: left(prepared) == [])
