@@ -17,6 +17,8 @@ OF_OTHERS = ("redbeat_",)
 """Begin the settings of what extends Celery and reads them from its configuration."""
 NEAR = 0.85
 OF_ALL = ("broker_use_ssl", "control_exchange", "event_exchange")
+OF_BEAT = ("beat_", "redbeat_")
+"""Begin the settings that only beat reads."""
 OPTIONS_OF_ALL = ("fanout_patterns", "fanout_prefix", "global_keyprefix")
 """Settings by which components find each other; TLS and Sentinel of spec.broker reach Flower too."""
 
@@ -67,4 +69,14 @@ def beyond_flower(app: CeleryApp) -> Iterator[Hazard]:
         yield Hazard((*COMMON, "settings", *place), "does not reach Flower: set it in the app itself, for all alike")
 
 
-RULES = (unknown, beyond_flower)
+def beyond_beat(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each setting of beat's own that others would need to know too."""
+    for path, block in blocks(app):
+        for name in block.get("settings", {}) if path == ("spec", "beat") else ():
+            if not name.startswith(OF_BEAT):
+                yield Hazard(
+                    (*path, "settings", name), "is not beat's alone: write it into spec.settings", is_error=True
+                )
+
+
+RULES = (unknown, beyond_flower, beyond_beat)
