@@ -37,7 +37,7 @@ test-on: $(test) ## tests/cluster on the parts of another release of Kubernetes:
 test-oldest: ## on the oldest release of Kubernetes what can differ from one to the next
 	$(MAKE) test-on TESTS="$(DIFFERING)"
 
-test-on-all: $(test) ## tests/cluster on each supported release of Kubernetes, about two hours; prints the table of docs/kubernetes.md
+test-on-all: $(test) ## tests/cluster on each supported release of Kubernetes, about two hours; prints what passed on which
 	$(bin)/python tests/cluster/on_all.py --numprocesses auto --dist loadfile
 
 fast: $(test) ## the tests that need no control plane

@@ -1,4 +1,4 @@
-"""Runs the tests of this folder on each supported release in turn, and prints the table of docs/kubernetes.md.
+"""Runs the tests of this folder on each supported release in turn, and prints a table of what passed.
 
 `python tests/cluster/on_all.py [PYTEST_OPTION…]`
 """
