@@ -21,9 +21,9 @@ import verdicts
 from cluster import Cluster, Response
 
 from render import build, pipeline
-from render.errors import InvalidInput
+from render.errors import InvalidInput, dotted
 from render.model import Document
-from render.schema import Schema
+from render.schema import Schema, load
 
 Json = dict[str, Any]
 
@@ -167,6 +167,13 @@ def children(app: Json, schema: Schema) -> tuple[Json, ...] | None:
         return build.children(pipeline.app(Document(app, "app.yaml", {}), schema))
     except InvalidInput:
         return None
+
+
+def is_stricter(app: Json) -> bool:
+    """Say whether all that is refused for the sake of children is refused though the server takes them."""
+    problems = verdicts.verdict(Document(app, "app.yaml", {}), load()).problems
+    places = [re.sub(r"\[\d+\]", "[]", dotted(each.path)) for each in problems]
+    return any(words in place for place in places for words in verdicts.STRICTER)
 
 
 def report(cluster: Cluster, app: Json, schema: Schema, name: str) -> str:

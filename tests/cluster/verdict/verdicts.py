@@ -72,6 +72,17 @@ IN_CHILDREN = {
     "must be a part of ": "exceptions of networks: arithmetic",
 }
 """What celery-render refuses since the server would refuse a child, beside what crds/pods.yaml says; by its message."""
+GATED = "a field of a feature gate: where that is off the server drops it unseen"
+STRICTER = {
+    **dict.fromkeys(("httpGet.protocol", "grpc.mode", "bindMountOptions[]", "emptyDir.mode", ".user"), GATED),
+    "emptyDir.medium": "the node would refuse another",
+    "topologySpreadConstraints[].topologyKey": "no node has such a label",
+    "items[].key": "no ConfigMap or Secret has such a key",
+    "volumeClaimTemplate.spec.resources.requests": "a claim asks for storage alone",
+    "volumes[].image.pullPolicy": "a volume that nothing mounts is in no pod",
+    "fieldRef.apiVersion": "there is v1 only",
+}
+"""What crds/pods.yaml refuses though the server takes the children, by the end of its place."""
 OF_THE_CLUSTER = {"provided port is not in the valid range": "flower.service.nodePort: each cluster has its own range"}
 """What a server refuses in a child that another would take, and nobody can know before."""
 
