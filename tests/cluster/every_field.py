@@ -28,7 +28,7 @@ REQUIRED = (
     *("volumeClaimTemplate.spec.accessModes", "volumeClaimTemplate.spec.resources"),
     *("volumeClaimTemplate.spec.resources.requests", "dataSourceRef.apiGroup"),
     # By rules of the CRD.
-    *("broker.url", "customPool", "queue.averageLength", "queue.maxWaitSeconds"),
+    *("broker.url", "customPool", "scaling.queue", "queue.averageLength", "queue.maxWaitSeconds"),
     *("certFrom", "keyFrom"),
     *(f"{connection}.{part}" for connection in ("broker", "resultBackend") for part in ("passwordFrom", "sentinel")),
 )

@@ -24,6 +24,7 @@ NOT_SHOWN = {
     "celeryVersion": "it decides what else is allowed",
     "reconcile": "Apply is the default, and all others do not touch the children",
     "broker.type": "the URL says it too; without one KEDA needs it, and it may not be left out",
+    "flower.auth.external": "it allows an Ingress or a Service, and a proxy asks",
     "workers[].scaling.whenSilent": "it is read by who scales, and no child has it",
     "workers[].scaling.queue.maxWaitSeconds": "likewise",
     "workers[].env[].valueFrom.fieldRef.apiVersion": "v1 is the default, and there is no other",
