@@ -105,10 +105,13 @@ def bases(tmp_path_factory):
 
 
 def written(base):
-    """Return the manifests of a base as they are in its files."""
-    [folder] = yaml.load((base / "kustomization.yaml").read_text(), yaml.CSafeLoader)["resources"]
-    listed = yaml.load((base / folder / "kustomization.yaml").read_text(), yaml.CSafeLoader)["resources"]
-    return [yaml.load((base / folder / name).read_text(), yaml.CSafeLoader) for name in listed]
+    """Return the manifests of a base as they are in its files, and in its folders."""
+    listed = yaml.load((base / "kustomization.yaml").read_text(), yaml.CSafeLoader)["resources"]
+    found = [
+        written(base / name) if (base / name).is_dir() else [yaml.load((base / name).read_text(), yaml.CSafeLoader)]
+        for name in listed
+    ]
+    return [manifest for manifests in found for manifest in manifests]
 
 
 def key(manifest):
