@@ -29,6 +29,8 @@ ONE_POD = "it is always one pod: remove it"
 METRICS = "name the port in ports: a PodMonitor finds it by the pods' label celeryproject.org/app"
 POD = "a CeleryApp has no pod template: its fields stand in spec, or in one component"
 NAME = "the name is metadata.name: write it there"
+ACKS_LATE = "write settings: {task_acks_late: true}"
+SERVER = "write url: redis://HOST:PORT/DATABASE, or amqp://HOST:PORT/VHOST"
 FLOWER_LOGIN = "write auth: {basicAuth: {secretKeyRef: {name: NAME, key: KEY}}}, with user:password in the Secret"
 
 UNKNOWN = {
@@ -39,6 +41,7 @@ UNKNOWN = {
     "spec.persistence": "write beat.storage or flower.persistence; of workers: " + CLAIM,
     "spec.replicaCount": "write replicas in each of spec.workers",
     "spec.tag": "write image: repository:tag",
+    "spec.namespace": "write metadata.namespace, or leave it to kubectl, Argo CD or Flux",
     "spec.rbac": "pods have no right in the cluster; write serviceAccountName if one of yours has",
     "spec.args": "write args in one of spec.workers, in beat or in flower",
     "spec.scheduler": "write beat: {schedulerClass: MODULE:CLASS}",
@@ -46,6 +49,8 @@ UNKNOWN = {
     "spec.beat.replicaCount": ONE_POD,
     "spec.beat.schedule": "it is in the app (beat_schedule), or in a database: write schedulerClass: MODULE:CLASS",
     "spec.beat.scheduler": "write schedulerClass: MODULE:CLASS",
+    "spec.beat.scheduleFile": "write storage: {size: 1Gi} if it has to outlive the pod",
+    "spec.beat.maxLoopInterval": "write maxIntervalSeconds",
     "spec.beat.persistence": "write storage: {size: 1Gi}",
     "spec.beat.service": "nothing connects to beat: remove it",
     "spec.flower.replicas": ONE_POD,
@@ -56,6 +61,10 @@ UNKNOWN = {
     "spec.flower.password": FLOWER_LOGIN,
     "spec.workers[].service": "nothing connects to a worker but what reads metrics: " + METRICS,
     "spec.workers[].autoscale": "pods are scaled here, not the processes of one: " + SCALING,
+    "spec.workers[].processes": "write concurrency",
+    "spec.workers[].acksLate": ACKS_LATE,
+    "spec.workers[].acks_late": ACKS_LATE,
+    "spec.workers[].task_acks_late": ACKS_LATE,
     "spec.workers[].volumeClaimTemplates": CLAIM,
     "spec.workers[].persistence": CLAIM,
     "spec.workers[].kind": "a group is always a Deployment: remove it; " + CLAIM,
@@ -67,10 +76,15 @@ UNKNOWN = {
     "spec.workers[].scaling.fallback": "write keda: {fallback: {failureThreshold: 3, replicas: 2}}, with engine: KEDA",
     "spec.workers[].scaling.schedule": CRON,
     "spec.workers[].scaling.triggers": CRON,
+    "spec.broker.host": SERVER,
+    "spec.broker.port": SERVER,
+    "spec.broker.db": SERVER,
+    "spec.broker.vhost": SERVER,
     "spec.broker.urlFrom.configMapKeyRef": URL_FROM,
     "spec.resultBackend.urlFrom.configMapKeyRef": URL_FROM,
     "*.secretKeyRef.namespace": "a pod reads Secrets of its own namespace: remove it, and copy the Secret there",
     "*.terminationGracePeriod": "write terminationGracePeriodSeconds in a group, in beat or in flower",
+    "*.gracePeriod": "write terminationGracePeriodSeconds in a group, in beat or in flower",
     "*.livenessProbe": PROBE,
     "*.readinessProbe": PROBE,
     "*.startupProbe": PROBE,
@@ -93,7 +107,7 @@ UNKNOWN = {
     "*.hostname": OVERLAY,
     "*.nodeName": "write nodeSelector: {kubernetes.io/hostname: NODE}",
     "*.restartPolicy": "the pods of a Deployment are always restarted: remove it",
-    "*.tty": 'for logs without delay write env: [{name: PYTHONUNBUFFERED, value: "1"}]: remove it',
+    "*.tty": 'remove it; for logs without delay write env: [{name: PYTHONUNBUFFERED, value: "1"}]',
     "*.serviceAccount": "name one that is there: write serviceAccountName",
     "*.imagePullSecret": "write imagePullSecrets: [{name: NAME}]",
     "*.enabled": SWITCH,
@@ -128,6 +142,8 @@ UNKNOWN = {
     "*.resultBackendUrl": RESULTS,
     "*.template": POD,
     "*.selector": "the labels of pods are chosen here: remove it; more of them are podLabels",
+    "*.cpu": "write resources: {requests: {cpu: …}}, and limits",
+    "*.memory": "write resources: {requests: {memory: …}}, and limits",
     "*.resources.cpu": "write requests: {cpu: …}, and limits",
     "*.resources.memory": "write requests: {memory: …}, and limits",
 }
@@ -214,6 +230,7 @@ OPTIONS = {
     "--max-interval": "write maxIntervalSeconds",
     "--port": "write port",
     "--address": CHOSEN,
+    "--unix-socket": "Flower listens on port: remove it",
     "--url-prefix": "write urlPrefix",
     "--read-only": "write readOnly",
     "--basic-auth": "write auth.basicAuth",
