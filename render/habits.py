@@ -13,7 +13,10 @@ from render.errors import Path, dotted
 ENV = "write env: [{name: NAME, value: VALUE}, …]"
 SIDECAR = "a sidecar is an init container that does not end: write initContainers: [{…, restartPolicy: Always}]"
 PROBE = "the probes are made for you; write probe: {exec: {command: […]}} in a group or beat for one of your own"
-SCALING = "write scaling: {minReplicas: 1, maxReplicas: 5, cpu: {averageUtilization: 80}} in a group of spec.workers"
+GROUP = "in a group of spec.workers"
+SCALING = f"write scaling: {{minReplicas: 1, maxReplicas: 5, cpu: {{averageUtilization: 80}}}} {GROUP}"
+HPA = f"write scaling: {{engine: HPA, minReplicas: 1, maxReplicas: 5, cpu: {{averageUtilization: 80}}}} {GROUP}"
+KEDA = f"write scaling: {{engine: KEDA, minReplicas: 1, maxReplicas: 5, queue: {{averageLength: 5}}}} {GROUP}"
 CRON = "write keda: {triggers: [{name: hours, type: cron, metadata: {…}}]}, with engine: KEDA"
 BUDGET = "write disruptionBudget: {maxUnavailable: 1} in a group of spec.workers"
 OVERLAY = "no field sets it; an overlay of kustomize can patch it into a base"
@@ -91,9 +94,9 @@ UNKNOWN = {
     "*.sidecars": SIDECAR,
     "*.extraContainers": SIDECAR,
     "*.containers": SIDECAR,
-    "*.autoscaling": SCALING,
-    "*.hpa": SCALING,
-    "*.keda": SCALING + ", with engine: KEDA",
+    "*.autoscaling": HPA,
+    "*.hpa": HPA,
+    "*.keda": KEDA,
     "*.minReplicas": SCALING,
     "*.maxReplicas": SCALING,
     "*.podDisruptionBudget": BUDGET,
