@@ -17,6 +17,7 @@ OF_OTHERS = ("redbeat_",)
 """Begin the settings of what extends Celery and reads them from its configuration."""
 NEAR = 0.85
 OF_ALL = ("broker_use_ssl", "control_exchange", "event_exchange")
+BY_FIELD = {"broker_use_ssl": "write spec.broker.tls in place of it, which reaches all"}
 OF_BEAT = ("beat_", "redbeat_")
 """Begin the settings that only beat reads."""
 OPTIONS_OF_ALL = ("fanout_patterns", "fanout_prefix", "global_keyprefix")
@@ -66,7 +67,8 @@ def beyond_flower(app: CeleryApp) -> Iterator[Hazard]:
     fields = ((name,) for name in OF_ALL if name in given)
     inner = (("broker_transport_options", name) for name in OPTIONS_OF_ALL if name in options)
     for place in (*fields, *inner):
-        yield Hazard((*COMMON, "settings", *place), "does not reach Flower: set it in the app itself, for all alike")
+        better = BY_FIELD.get(place[-1], "set it in the app itself, for all alike")
+        yield Hazard((*COMMON, "settings", *place), f"does not reach Flower: {better}")
 
 
 def beyond_beat(app: CeleryApp) -> Iterator[Hazard]:
