@@ -113,9 +113,9 @@ def _type(_: Any, name: str, value: Any, node: Node) -> Errors:
     if value is None and node.get("nullable"):
         return
     if not _is(value, name):
-        yield ValidationError(
-            f"must be {wording.TYPES[name]}, is {wording.described(value)}{wording.instead(name, value)}"
-        )
+        holds_objects = node.get("items", {}).get("type") == "object"
+        better = "" if holds_objects else wording.instead(name, value)
+        yield ValidationError(f"must be {wording.TYPES[name]}, is {wording.described(value, name)}{better}")
     elif closed(node):
         known = node.get("properties", {})
         for key in value.keys() - known.keys():

@@ -90,12 +90,16 @@ NEGATIVE_ZERO = "-(0"
 ASCII_BEFORE_DASH = "[\\x00-\\x7f]-"
 LABEL = "[-A-Za-z0-9_.]{0,61}"
 BYTES = re.compile(r"([1-9][0-9]*(?:\.[0-9]+)?) ?([KMGT])i?B?", re.IGNORECASE)
+PASSWORD = re.compile(r"(?<=://)[^\s\"]*(?=@)")
+"""Of a URL, with the user."""
 KIBIBYTE_MILLI = 1024 * 1000
 ONE_LINE = 80
 
 
-def described(value: Any) -> str:
-    """Return the value in a few words: `the string "4"`."""
+def described(value: Any, wanted: str = "") -> str:
+    """Return the value in a few words: `the string "4"`; not what stands where more is wanted: it may be a password."""
+    if isinstance(value, str) and wanted in ("object", "array"):
+        return "a string"
     if value is None or isinstance(value, dict | list):
         return "null" if value is None else "a list" if isinstance(value, list) else "an object"
     name = {str: "string", bool: "boolean", int: "integer"}.get(type(value), "number")
@@ -103,8 +107,8 @@ def described(value: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """Return the value as JSON, cut where it would fill the line."""
-    text = json.dumps(value, ensure_ascii=False)
+    """Return the value as JSON, without the password of a URL, cut where it would fill the line."""
+    text = PASSWORD.sub("…", json.dumps(value, ensure_ascii=False))
     return text if len(text) <= ONE_LINE else f"{text[: ONE_LINE - 1]}…"
 
 
@@ -138,7 +142,7 @@ def instead(name: str, value: Any) -> str:
         return f': write "{json.dumps(value)}" in quotes'
     if name == "array" and isinstance(value, str):
         words = re.split("[, ]+", value.strip())
-        plain = all(re.fullmatch(r"[\w./=-]+", word) for word in words)
+        plain = all(re.fullmatch(r"[\w./-]+", word) for word in words)
         return f": write [{', '.join(words)}]" if plain else ": write it as a list"
     if name == "integer" and isinstance(value, str) and re.fullmatch("-?[0-9]+", value):
         return f": write {value} without quotes"
