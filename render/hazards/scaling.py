@@ -1,5 +1,6 @@
 """Groups that the reconciler cannot see into, counts that KEDA cannot reach, and workers that Flower cannot see."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ from render.hazards.hazard import Hazard, groups
 from render.model import CeleryApp
 
 ENGINE = "Reconciler"
+COUNT = re.compile("[1-9][0-9]{0,8}")
+"""How many pods a clock asks for; of any other text a rule of the CRD says so."""
 
 
 def deaf_workers(app: CeleryApp) -> Iterator[Hazard]:
@@ -29,7 +32,7 @@ def unreached_counts(app: CeleryApp) -> Iterator[Hazard]:
         clocks = {
             ("triggers", at, "metadata", "desiredReplicas"): int(trigger["metadata"]["desiredReplicas"])
             for at, trigger in enumerate(keda.get("triggers", ()))
-            if trigger["type"] == "cron"
+            if trigger["type"] == "cron" and COUNT.fullmatch(trigger["metadata"].get("desiredReplicas", ""))
         }
         fallback = {("fallback", "replicas"): keda["fallback"]["replicas"]} if "fallback" in keda else {}
         for place, count in [*fallback.items(), *clocks.items()]:
