@@ -22,6 +22,8 @@ PRIORITY_STEPS = (0, 3, 6, 9)
 PRIORITY_SEPARATOR = "\x06\x16"
 """On Redis Celery keeps messages of priority 3 to 5 in the list `celery\\x06\\x163`, and so on: kombu's defaults."""
 
+UNVERIFIED = re.compile("[?&]ssl_cert_reqs=(none|CERT_NONE)([&#;]|$)")
+
 
 def queue_lengths(app: CeleryApp, group: Component) -> list[Manifest]:
     """Return a trigger for each list or queue on the broker, named s0, s1 and so on."""
@@ -165,7 +167,10 @@ def _redis_at(url: str) -> tuple[str, str, str]:
 
 
 def _unsafe(app: CeleryApp) -> Manifest:
-    return {"unsafeSsl": "true"} if app.spec["broker"].get("tls", {}).get("verify") == "None" else {}
+    """Return that no certificate is looked at, if Celery does not: kombu takes that from the URL too."""
+    given = app.spec["broker"]
+    is_unsafe = given.get("tls", {}).get("verify") == "None" or UNVERIFIED.search(given.get("url", ""))
+    return {"unsafeSsl": "true"} if is_unsafe else {}
 
 
 def _rabbitmq(app: CeleryApp) -> Manifest:

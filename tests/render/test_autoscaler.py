@@ -271,6 +271,20 @@ def test_keda_gets_the_parts_of_rabbitmq(scaled):
     }
 
 
+@pytest.mark.parametrize(
+    ("url", "is_unsafe"),
+    [
+        ("rediss://redis?ssl_cert_reqs=none", True),
+        ("rediss://redis/1?socket_timeout=5&ssl_cert_reqs=CERT_NONE&health_check_interval=5", True),
+        ("rediss://redis?ssl_cert_reqs=required", False),
+        ("amqps://rabbitmq/shop?ssl_cert_reqs=none", True),
+    ],
+)
+def test_keda_looks_at_certificates_where_celery_does(scaled, url, is_unsafe):
+    keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}}, broker={"url": url})
+    assert ("unsafeSsl" in keda["spec"]["triggers"][0]["metadata"]) == is_unsafe
+
+
 DAY = {"timezone": "UTC", "start": "0 7 * * *", "end": "0 19 * * *", "desiredReplicas": "4"}
 CRON = {"name": "office-hours", "type": "cron", "metadata": DAY}
 
