@@ -1,4 +1,4 @@
-"""Groups that the reconciler cannot see into, counts that KEDA cannot reach, and workers that Flower cannot see."""
+"""Groups that the reconciler cannot see into, what KEDA is told in vain, and workers that Flower cannot see."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,8 @@ from render.hazards.hazard import Hazard, groups
 from render.model import CeleryApp
 
 ENGINE = "Reconciler"
+POLLING_SECONDS = 30
+"""KEDA's own default."""
 COUNT = re.compile("[1-9][0-9]{0,8}")
 """How many pods a clock asks for; of any other text a rule of the CRD says so."""
 
@@ -40,6 +42,18 @@ def unreached_counts(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("scaling", "keda", *place), "there are never more than maxReplicas: raise that")
 
 
+def cooldowns_between_looks(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each cooldown that is over before KEDA looks again: the last pod goes with the last message."""
+    for group in groups(app):
+        scaling = group.spec.get("scaling", {})
+        if scaling.get("engine") != "KEDA" or scaling["minReplicas"]:
+            continue
+        polling, cooldown = scaling.get("keda", {}).get("pollingSeconds", POLLING_SECONDS), scaling["cooldownSeconds"]
+        if cooldown < polling:
+            message = f"KEDA looks every {polling} s, so {cooldown} s are none: raise it, or lower keda.pollingSeconds"
+            yield Hazard(group.at("scaling", "cooldownSeconds"), message)
+
+
 def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each argument that takes a group from Flower's sight."""
     for group in groups(app):
@@ -48,4 +62,4 @@ def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("args", number), "Flower takes such workers to be offline: remove it")
 
 
-RULES = (deaf_workers, unreached_counts, hidden_workers)
+RULES = (deaf_workers, unreached_counts, cooldowns_between_looks, hidden_workers)
