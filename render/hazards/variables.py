@@ -1,4 +1,4 @@
-"""Variables that Celery does not read, and one that only Celery reads."""
+"""Variables that Celery does not read, some that it takes for options, and one that only Celery reads."""
 
 from collections.abc import Iterator
 
@@ -27,6 +27,20 @@ READ = frozenset(
 OF_THE_APP = frozenset({"imports", "include", "timezone"})
 """Settings that only the app's own configuration may set."""
 
+DAEMON = ("DETACH", "LOGFILE", "PIDFILE")
+REMOVED = "remove it"
+OPTIONS = {
+    "CELERY_WORKER_AUTOSCALE": "write scaling, for pods in place of processes",
+    "CELERY_WORKER_BEAT": "write spec.beat",
+    "CELERY_WORKER_EXCLUDE_QUEUES": "write excludeQueues",
+    "CELERY_WORKER_QUEUES": "write queues",
+    **{f"CELERY_{command}_{option}": REMOVED for command in ("WORKER", "BEAT") for option in DAEMON},
+    "CELERY_WORKER_PURGE": REMOVED,
+}
+"""Options of Celery's command line that are refused in args; Click takes them from these variables all the same."""
+OFF = frozenset({"", "0", "f", "false", "n", "no", "off"})
+"""What Click reads as no."""
+
 
 def unread(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each variable with the name of a setting that Celery takes from no variable; a script might."""
@@ -41,6 +55,17 @@ def unread(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard((*path, "env", at), message)
 
 
+def options(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each variable by which Celery gets an option that its arguments may not hold."""
+    for path, block in blocks(app):
+        for at, entry in enumerate(block.get("env", ())):
+            is_off = "valueFrom" not in entry and entry.get("value", "").lower() in OFF
+            if (instead := OPTIONS.get(entry["name"])) and not is_off:
+                _, command, option = entry["name"].lower().split("_", 2)
+                message = f"celery {command} takes --{option.replace('_', '-')} from it: {instead}"
+                yield Hazard((*path, "env", at), message)
+
+
 def private_broker(app: CeleryApp) -> Iterator[Hazard]:
     """Yield the broker's URL where it is a variable of everybody's, and no field."""
     for at, entry in enumerate(app.spec.get("env", ())):
@@ -49,4 +74,4 @@ def private_broker(app: CeleryApp) -> Iterator[Hazard]:
             yield Hazard((*COMMON, "env", at), message)
 
 
-RULES = (unread, private_broker)
+RULES = (unread, options, private_broker)
