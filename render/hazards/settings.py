@@ -75,7 +75,7 @@ def beyond_beat(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each setting of beat's own that others would need to know too."""
     for path, block in blocks(app):
         for name in block.get("settings", {}) if path == ("spec", "beat") else ():
-            if not name.startswith(OF_BEAT):
+            if not name.startswith(OF_BEAT) and name in ALL:  # of all others `unknown` says what is wrong
                 yield Hazard(
                     (*path, "settings", name), "is not beat's alone: write it into spec.settings", is_error=True
                 )
