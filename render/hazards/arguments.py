@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from render.hazards.hazard import Hazard, parts
 from render.model import CeleryApp
 
-WORD = re.compile("[A-Za-z]")
+WORD = re.compile("(?![-$])")
+"""What is neither an option nor a variable that may hold one."""
 
 
 def first_words(app: CeleryApp) -> Iterator[Hazard]:
