@@ -4,6 +4,7 @@
 PYTHON ?= python3
 APP    ?= examples/minimal/app.yaml
 OUT    ?= out
+IMAGE  ?= celery-render
 N      ?= 50000
 
 KUBERNETES ?= 1.33
@@ -18,7 +19,7 @@ test   := .venv/.test
 docs   := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden docs bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden docs release bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +93,9 @@ golden: $(run) ## write the bases in examples/ anew; review the difference like 
 
 docs: $(docs) ## build the docs site into site/; a link that leads nowhere fails
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build
+
+release: $(test) ## make of the last commit what a release hands out, into dist/: the same bytes each time; IMAGE is where the image will be
+	PYTHONPATH=tests/cluster $(bin)/python release/dist.py dist $(IMAGE)
 
 bench: $(test) ## measure; prints tables, asserts nothing
 	$(bin)/python bench/bench_render.py

@@ -1,0 +1,74 @@
+"""What a release hands out, made of the last commit of the checkout this runs in: the same bytes wherever it is made.
+
+Usage: dist.py FOLDER IMAGE. FOLDER is made anew; IMAGE is where the image will be, without its tag.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from pathlib import Path
+
+import build
+import yaml
+
+NOT_RELEASED = "dev"  # its image is built on a laptop
+
+
+def main(folder: Path, image: str) -> None:
+    """Make the wheel, the sdist, the CRD, the manifests, and SHA256SUMS over them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as place:
+        source = Path(place)
+        _export(source)
+        version = tomllib.loads((source / "pyproject.toml").read_text())["project"]["version"]
+        _packages(source, folder)
+        shutil.copyfile(source / "crds/celeryapps.yaml", folder / "celeryapps-crd.yaml")
+        for name, installation in _installations(source).items():
+            head = f"# celery-render {version}, {installation.relative_to(source)}\n"
+            (folder / name).write_text(head + _manifests(installation, image))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    sums = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    (folder / "SHA256SUMS").write_text(sums)
+
+
+def _export(source: Path) -> None:
+    """Write the files of the last commit, with modes that no umask has touched."""
+    archive = source / "source.tar"
+    subprocess.run(["git", "archive", "--output", archive, "HEAD"], check=True)
+    with tarfile.open(archive) as files:
+        files.extractall(source, filter="data")
+    archive.unlink()
+
+
+def _packages(source: Path, folder: Path) -> None:
+    """Build the wheel and the sdist; what is in them is as old as the commit."""
+    committed = subprocess.run(["git", "log", "-1", "--format=%ct"], check=True, capture_output=True, text=True).stdout
+    environment = os.environ | {"SOURCE_DATE_EPOCH": committed.strip()}
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", folder.resolve()]
+    subprocess.run(command, cwd=source, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def _installations(source: Path) -> dict[str, Path]:
+    """Return the kustomizations that install the reconciler, each by the name of its file."""
+    overlays = (path for path in (source / "kustomize/overlays").iterdir() if path.name != NOT_RELEASED)
+    named = {f"celery-reconcile-{path.name}.yaml": path for path in sorted(overlays)}
+    return {"celery-reconcile.yaml": source / "kustomize/base"} | named
+
+
+def _manifests(installation: Path, image: str) -> str:
+    """Return what kubectl makes of the kustomization, with the image where it will be."""
+    with tempfile.TemporaryDirectory(dir=installation.parent) as place:
+        above = {"resources": [f"../{installation.name}"], "images": [{"name": "celery-render", "newName": image}]}
+        (Path(place) / "kustomization.yaml").write_text(yaml.safe_dump(above))
+        command = [build.binary(), "kubectl", "kustomize", place]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
