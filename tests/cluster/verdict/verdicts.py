@@ -49,6 +49,7 @@ DELIBERATE = {
     "is no setting that Celery can read: ": "the worker would not start; likewise",
     "is not beat's alone: ": "likewise",
     "Celery takes options alone here: ": "Celery would not start, and `-` may stand before more than a rule can list",
+    "is root, and runAsNonRoot lets no root start: ": "the kubelet says it, of each pod",
     "holds a password in plain text: ": "what holds one, only its text tells: too dear for rules",
     "metadata.name: is required": "the server makes one up from generateName, and what is rendered could not be named",
 }
