@@ -55,6 +55,7 @@ PATTERNS = {
         "must be the name of an object: lower-case letters, digits, dashes and dots"
     ),
     r"^(?!(.*/)?\.\.(/|$))": "must be a path without ..",
+    r"^(?!/)(?!(.*/)?\.\.(/|$))\S(.*\S)?$": "must be a path without a slash, .. or spaces around it",
     r"^(?!/)(?!(.*/)?\.\.(/|$))": "must be a path that begins without a slash, and without ..",
     r"^(?!/)(?!\.\.)(?!.*/\.\.(/|$))": "must be a path that begins without a slash, and without ..",
     "^(Memory|HugePages(-.+)?)?$": "must be Memory, HugePages or nothing",
