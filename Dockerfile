@@ -1,13 +1,18 @@
 # celery-reconcile, and celery-render for CI: docker build -t celery-render:0.1.0 .
-FROM python:3.14-slim AS build
+FROM python:3.14-slim AS base
+
+FROM base AS build
 WORKDIR /src
 COPY . .
-# An environment of its own, without pip: all of it goes into the image. Nothing is compiled: every dependency has a wheel.
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
+# An environment of its own, without pip: all of it goes into the image. Nothing is compiled: every dependency has a wheel,
+# and its hash is in requirements/ (`make lock`). With --no-index pip takes nothing more, and fails if something is missing.
+RUN pip install --no-cache-dir --root-user-action ignore --require-hashes --only-binary :all: -r requirements/build.txt \
+ && pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /wheel . \
  && python -m venv --without-pip /opt/celery-render \
- && pip --python /opt/celery-render install --no-cache-dir --only-binary :all: "$(echo /wheel/*.whl)[reconciler,sqs]"
+ && pip --python /opt/celery-render install --no-cache-dir --require-hashes --only-binary :all: -r requirements/image.txt \
+ && pip --python /opt/celery-render install --no-cache-dir --no-index "$(echo /wheel/*.whl)[reconciler,sqs]"
 
-FROM python:3.14-slim
+FROM base
 # The standard library of this image comes uncompiled (docker-library/python#615), and nobody may write beside it
 # later: half a second at every start.
 RUN pip uninstall --yes --root-user-action ignore pip \

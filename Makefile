@@ -17,9 +17,15 @@ bin    := .venv/bin
 run    := .venv/.run
 test   := .venv/.test
 docs   := .venv/.docs
+audit  := .venv/.audit
+
+# What the image has: its Python, and the platform of most who run it (hashes are those of every platform's wheels).
+IMAGE_PYTHON := $(shell sed -n 's/^FROM python:\([0-9.]*\)-slim.*/\1/p' Dockerfile)
+PIN := $(bin)/uv pip compile --quiet --upgrade --generate-hashes --no-build --python-version $(IMAGE_PYTHON) --python-platform linux \
+  --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden docs release bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock docs release bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +97,11 @@ golden: $(run) ## write the bases in examples/ anew; review the difference like 
 	$(bin)/python -c 'from render import emit, references; print(emit.stream([references.configuration(references.KINDS)]), end="")' \
 	  > kustomize/components/references/kustomizeconfig.yaml
 
+lock: $(audit) ## pin anew, by version and hash, what goes into the image and what builds the wheel: requirements/
+	$(PIN) --extra reconciler --extra sqs --output-file requirements/image.txt pyproject.toml
+	$(bin)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(PIN) --output-file requirements/build.txt -
+
 docs: $(docs) ## build the docs site into site/; a link that leads nowhere fails
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build
 
@@ -124,4 +135,8 @@ $(test): $(run)
 
 $(docs): pyproject.toml | .venv
 	$(bin)/pip install --quiet --group docs
+	@touch $@
+
+$(audit): pyproject.toml | .venv
+	$(bin)/pip install --quiet --group audit
 	@touch $@
