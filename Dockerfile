@@ -1,5 +1,6 @@
 # celery-reconcile, and celery-render for CI: docker build -t celery-render:0.1.0 .
-FROM python:3.14-slim AS base
+# By digest, which an updater keeps new (.github/dependabot.yml): Python 3.14.8.
+FROM python:3.14-slim@sha256:a2b82f3c48559aa0a8446d9af49826b6e2b2016f4cd2afabfe6013ec53729170 AS base
 
 FROM base AS build
 WORKDIR /src

@@ -52,3 +52,9 @@ def test_the_image_takes_no_package_without_a_hash():
     assert len(commands) == 4
     assert [command for command in commands if not re.search("--require-hashes|--no-index", command)] == []
     assert {lock for lock in ASKED if f"-r requirements/{lock}.txt" in " ".join(commands)} == ASKED.keys()
+
+
+def test_the_image_is_based_on_a_digest():
+    [base, *others] = re.findall(r"^FROM (.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"python:\S+@sha256:[0-9a-f]{64} AS base", base)
+    assert {other.split()[0] for other in others} == {"base"}
