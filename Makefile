@@ -25,7 +25,7 @@ PIN := $(bin)/uv pip compile --quiet --upgrade --generate-hashes --no-build --py
   --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock docs release bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock audit docs release bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,14 @@ lock: $(audit) ## pin anew, by version and hash, what goes into the image and wh
 	$(PIN) --extra reconciler --extra sqs --output-file requirements/image.txt pyproject.toml
 	$(bin)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(PIN) --output-file requirements/build.txt -
+
+audit: $(audit) ## licenses and known vulnerabilities of what requirements/ pins; needs the network
+	rm -rf .venv/image && $(PYTHON) -m venv --without-pip .venv/image
+	$(bin)/pip install --quiet --require-hashes --no-deps --only-binary :all: --python-version $(IMAGE_PYTHON) \
+	  --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --requirement requirements/image.txt \
+	  --target "$$(.venv/image/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	$(bin)/pip-licenses --python .venv/image/bin/python
+	for lock in requirements/*.txt; do $(bin)/pip-audit --strict --disable-pip --requirement $$lock || exit 1; done
 
 docs: $(docs) ## build the docs site into site/; a link that leads nowhere fails
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build
