@@ -25,10 +25,10 @@ PIN := $(bin)/uv pip compile --quiet --upgrade --generate-hashes --no-build --py
   --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on test-on-all test-oldest lint fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock audit docs release bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint lint-workflows fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock audit docs release bench clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(run) ## render APP (default: examples/minimal/app.yaml) into OUT (default: out)
 	$(bin)/celery-render $(APP) -o $(OUT)
@@ -69,6 +69,9 @@ lint: $(test) ## ruff, mypy, import contracts
 	$(bin)/ruff format --check
 	$(bin)/mypy
 	$(bin)/lint-imports
+
+lint-workflows: ## actionlint over .github/workflows; needs Go
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 dashboard: $(test) ## draw docs/operations/dashboard.png anew from real pods and a real Prometheus, in about ten minutes; needs Linux and root
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
