@@ -4,6 +4,7 @@ Usage: dist.py FOLDER IMAGE. FOLDER is made anew; IMAGE is where the image will 
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,16 +12,19 @@ import sys
 import tarfile
 import tempfile
 import tomllib
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import build
 import yaml
 
+SOURCE = "https://git.example.com/celery-render"  # as in mkdocs.yml
 NOT_RELEASED = "dev"  # its image is built on a laptop
 
 
 def main(folder: Path, image: str) -> None:
-    """Make the wheel, the sdist, the CRD, the manifests, and SHA256SUMS over them."""
+    """Make the wheel, the sdist, the CRD, the manifests, what they were made of, and SHA256SUMS over them."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as place:
@@ -32,9 +36,40 @@ def main(folder: Path, image: str) -> None:
         for name, installation in _installations(source).items():
             head = f"# celery-render {version}, {installation.relative_to(source)}\n"
             (folder / name).write_text(head + _manifests(installation, image))
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    sums = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    statement = json.dumps(_provenance(_digests(folder), version, image), indent=2)
+    (folder / "provenance.json").write_text(statement + "\n")
+    sums = "".join(f"{digest}  {name}\n" for name, digest in _digests(folder).items())
     (folder / "SHA256SUMS").write_text(sums)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def _provenance(digests: dict[str, str], version: str, image: str) -> dict[str, Any]:
+    """Return the in-toto statement of what was made of which commit, how and by what: slsa.dev/provenance/v1."""
+    commit = _git("rev-parse", "HEAD")
+    tools = {"hatchling": metadata.version("hatchling"), "kubernetes": build.version(build.NEWEST)}
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in digests.items()],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": f"{SOURCE}/docs/releasing.md",
+                "externalParameters": {"command": ["make", "release", f"IMAGE={image}"], "version": version},
+                "resolvedDependencies": [
+                    {"uri": f"git+{SOURCE}@{commit}", "digest": {"gitCommit": commit}},
+                    *({"name": name, "annotations": {"version": number}} for name, number in tools.items()),
+                ],
+            },
+            "runDetails": {"builder": {"id": f"{SOURCE}/Makefile"}},
+        },
+    }
+
+
+def _git(*args: str) -> str:
+    return subprocess.run(["git", *args], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _export(source: Path) -> None:
@@ -48,8 +83,7 @@ def _export(source: Path) -> None:
 
 def _packages(source: Path, folder: Path) -> None:
     """Build the wheel and the sdist; what is in them is as old as the commit."""
-    committed = subprocess.run(["git", "log", "-1", "--format=%ct"], check=True, capture_output=True, text=True).stdout
-    environment = os.environ | {"SOURCE_DATE_EPOCH": committed.strip()}
+    environment = os.environ | {"SOURCE_DATE_EPOCH": _git("log", "-1", "--format=%ct")}
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", folder.resolve()]
     subprocess.run(command, cwd=source, env=environment, check=True, stdout=subprocess.DEVNULL)
 

@@ -1,6 +1,7 @@
 """What a release hands out: the same bytes for everybody, and what it says it is."""
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -45,6 +46,17 @@ def test_its_sums_are_those_of_all_else(made):
     sums = {line[66:]: line[:64] for line in (made[0] / "SHA256SUMS").read_text().splitlines()}
     others = (path for path in made[0].iterdir() if path.name != "SHA256SUMS")
     assert sums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in others}
+
+
+def test_its_provenance_names_the_commit_and_all_that_was_made_of_it(made):
+    statement = json.loads((made[0] / "provenance.json").read_text())
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    definition = statement["predicate"]["buildDefinition"]
+    assert definition["resolvedDependencies"][0]["digest"] == {"gitCommit": commit.strip()}
+    assert definition["externalParameters"]["command"] == ["make", "release", f"IMAGE={IMAGE}"]
+    subjects = {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
+    sums = {line[66:]: line[:64] for line in (made[0] / "SHA256SUMS").read_text().splitlines()}
+    assert subjects == {name: digest for name, digest in sums.items() if name != "provenance.json"}
 
 
 def test_each_installation_is_one_file_that_runs_the_image_of_this_version(made):
