@@ -141,7 +141,7 @@ $(run): pyproject.toml hatch_build.py crds/celeryapps.yaml crds/pods.yaml | .ven
 	@touch $@
 
 $(test): $(run)
-	$(bin)/pip install --quiet --editable '.[reconciler,sqs]' --group test --group lint --group docs
+	$(bin)/pip install --quiet --editable '.[reconciler,sqs]' --group test --group lint --group docs --group release
 	@touch $@
 
 $(docs): pyproject.toml | .venv

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 import tomllib
+import venv
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ NOT_RELEASED = "dev"  # its image is built on a laptop
 
 
 def main(folder: Path, image: str) -> None:
-    """Make the wheel, the sdist, the CRD, the manifests, what they were made of, and SHA256SUMS over them."""
+    """Make the wheel, the sdist, the CRD, the manifests, what is installed, what all was made of, and SHA256SUMS over them."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as place:
@@ -36,6 +37,7 @@ def main(folder: Path, image: str) -> None:
         for name, installation in _installations(source).items():
             head = f"# celery-render {version}, {installation.relative_to(source)}\n"
             (folder / name).write_text(head + _manifests(installation, image))
+        _bill_of_materials(source, folder)
     statement = json.dumps(_provenance(_digests(folder), version, image), indent=2)
     (folder / "provenance.json").write_text(statement + "\n")
     sums = "".join(f"{digest}  {name}\n" for name, digest in _digests(folder).items())
@@ -83,9 +85,24 @@ def _export(source: Path) -> None:
 
 def _packages(source: Path, folder: Path) -> None:
     """Build the wheel and the sdist; what is in them is as old as the commit."""
-    environment = os.environ | {"SOURCE_DATE_EPOCH": _git("log", "-1", "--format=%ct")}
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", folder.resolve()]
-    subprocess.run(command, cwd=source, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=source, env=_as_old_as_the_commit(), check=True, stdout=subprocess.DEVNULL)
+
+
+def _bill_of_materials(source: Path, folder: Path) -> None:
+    """Write what the wheel with its extras installs, as of now, in CycloneDX: by installing it."""
+    [wheel] = folder.glob("*.whl")
+    environment = source / "installed"
+    venv.create(environment, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--python", environment, "install", "--quiet", "--no-compile"]
+    subprocess.run([*pip, "--only-binary", ":all:", f"{wheel.resolve()}[reconciler,sqs]"], check=True)
+    command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible"]
+    options = ["--pyproject", source / "pyproject.toml", "--output-file", folder / "sbom.cdx.json", environment]
+    subprocess.run([*command, *options], env=_as_old_as_the_commit(), check=True)
+
+
+def _as_old_as_the_commit() -> dict[str, str]:
+    return os.environ | {"SOURCE_DATE_EPOCH": _git("log", "-1", "--format=%ct")}
 
 
 def _installations(source: Path) -> dict[str, Path]:

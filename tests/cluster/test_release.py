@@ -59,6 +59,20 @@ def test_its_provenance_names_the_commit_and_all_that_was_made_of_it(made):
     assert subjects == {name: digest for name, digest in sums.items() if name != "provenance.json"}
 
 
+def test_its_bill_of_materials_is_what_the_wheel_installs_and_what_that_does(made):
+    text = (made[0] / "sbom.cdx.json").read_text()
+    bill = json.loads(text)
+    assert bill["metadata"]["component"]["version"] == VERSION
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["reconciler"], *extras["sqs"]]
+    listed = {component["name"].replace("_", "-").lower() for component in bill["components"]}
+    assert {re.match(r"[\w.-]+", each)[0].lower() for each in wanted} <= listed
+    assert {"redis", "vine"} <= listed  # kombu's
+    assert "pytest" not in listed
+    assert str(made[0].parent) not in text
+
+
 def test_each_installation_is_one_file_that_runs_the_image_of_this_version(made):
     files = {path.name: path.read_text() for path in made[0].glob("celery-reconcile*.yaml")}
     assert all(text.startswith(f"# celery-render {VERSION}, kustomize/") for text in files.values())
