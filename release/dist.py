@@ -25,7 +25,7 @@ NOT_RELEASED = "dev"  # its image is built on a laptop
 
 
 def main(folder: Path, image: str) -> None:
-    """Make the wheel, the sdist, the CRD, the manifests, what is installed, what all was made of, and SHA256SUMS over them."""
+    """Make the packages, the CRD, the manifests, the SBOM, the provenance, and SHA256SUMS over them all."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as place:
