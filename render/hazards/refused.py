@@ -71,15 +71,17 @@ def unknown_volumes(app: CeleryApp) -> Iterator[Hazard]:
     """Yield what is mounted, or read, in an init container or by a variable, from a volume that is not there."""
     everything = list(parts(app))
     for path, block, users in ((COMMON, app.spec, everything), *((part.path, part.own, [part]) for part in everything)):
-        for volumes in ({each["name"]: each for each in part.spec.get("volumes", ())} for part in users):
+        for part in users:
+            volumes = {each["name"]: each for each in part.spec.get("volumes", ())}
             for place, entry in _read(block, path):
                 if entry["volumeName"] not in volumes:
                     yield Hazard((*place, "volumeName"), "names a volume that is not in volumes: add it", is_error=True)
                 elif "emptyDir" not in volumes[entry["volumeName"]]:
                     yield Hazard((*place, "volumeName"), "is read from an emptyDir: make the volume one", is_error=True)
             for place, container in _containers(block, path):
+                whole = part.spec if place == path else container
                 for at, mount in enumerate(container.get("volumeMounts", ())):
-                    yield from _mounted(mount, container, volumes, (*place, "volumeMounts", at))
+                    yield from _mounted(mount, whole, volumes, (*place, "volumeMounts", at))
 
 
 def _mounted(mount: Mapping[str, Any], container: Mapping[str, Any], volumes: Any, path: Path) -> Iterator[Hazard]:
@@ -88,9 +90,7 @@ def _mounted(mount: Mapping[str, Any], container: Mapping[str, Any], volumes: An
     elif mount.get("bindMountOptions") and "image" in volumes.get(mount["name"], {}):
         yield Hazard((*path, "bindMountOptions"), "is not for an image: remove it", is_error=True)
     if mount.get("mountPropagation") == "Bidirectional" and not container.get("securityContext", {}).get("privileged"):
-        yield Hazard(
-            (*path, "mountPropagation"), "needs securityContext.privileged: use HostToContainer", is_error=True
-        )
+        yield Hazard((*path, "mountPropagation"), "needs a privileged container: use HostToContainer", is_error=True)
 
 
 def _containers(block: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import verdicts
 
 ROOT = Path(__file__).parents[3]
 INVALID = sorted((ROOT / "tests/invalid").glob("*.yaml"))
@@ -26,3 +27,8 @@ def test_what_is_invalid_is_refused_by_the_server_too_but_for_what_it_cannot_see
 def test_an_example_is_accepted_by_the_server(cluster, app):
     answer = judged(cluster, app)
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_every_refusal_for_the_sake_of_children_that_is_listed_is_shown():
+    shown = (ROOT / "tests/invalid/pods-together.txt").read_text(encoding="utf-8")
+    assert [words for words in verdicts.IN_CHILDREN if words not in shown] == []

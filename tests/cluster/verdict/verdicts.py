@@ -68,7 +68,7 @@ IN_CHILDREN = {
     "is the name of Celery's own container: ": "names of init containers",
     "None needs dnsConfig.nameservers: ": "name servers: the policy may be of spec, the servers of a component",
     " is divided by: ": "divisors: many ways to write the same quantity",
-    "is another file's in the volume: ": "files of projected volumes: three lists deep",
+    "is the path of another file of the volume: ": "files of projected volumes: three lists deep",
     "must be more than 0, such as 1Gi": "sizes of claims: many ways to write nothing",
     "is set already: ": "kernel parameters: dots and slashes are alike",
     "must be a part of ": "exceptions of networks: arithmetic",
