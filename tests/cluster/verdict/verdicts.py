@@ -83,6 +83,7 @@ STRICTER = {
     "volumeClaimTemplate.spec.resources.requests": "a claim asks for storage alone",
     "volumes[].image.pullPolicy": "a volume that nothing mounts is in no pod",
     "fieldRef.apiVersion": "there is v1 only",
+    "s.kubernetes.io/": "no node has such a resource",
 }
 """What crds/pods.yaml refuses though the server takes the children, by the end of its place."""
 OF_THE_CLUSTER = {"provided port is not in the valid range": "flower.service.nodePort: each cluster has its own range"}
