@@ -78,11 +78,11 @@ def test_a_line_break_in_an_image_is_refused(shop):
 def test_a_line_break_where_any_text_may_be_stays_in_it(shop, reconciler):
     shop.take(
         env=[{"name": "TEXT", "value": INJECTION}],
-        workers=[{"name": "worker", "queues": ["celery"], "args": [INJECTION]}],
+        workers=[{"name": "worker", "queues": ["celery"], "args": [f"--text={INJECTION}"]}],
     )
     reconciler.run()
     found = container(shop)
-    assert INJECTION in found["args"]
+    assert f"--text={INJECTION}" in found["args"]
     assert {"name": "TEXT", "value": INJECTION} in found["env"]
     assert "privileged" not in found["securityContext"]
 
