@@ -16,6 +16,7 @@ pytest_plugins = "reconciling"
 ROOT = Path(__file__).parents[3]
 KUSTOMIZE = ROOT / "kustomize"
 ADMIN = "mary"
+APPS = "/apis/celeryproject.org/v1alpha1/celeryapps"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -138,6 +139,7 @@ def test_a_list_of_namespaces_is_served_under_a_role_binding_in_each(prepared, t
         reconciler.looks.end()
         for name in names:
             prepared.request("DELETE", f"/api/v1/namespaces/{name}").accepted()
+        prepared.wait_until(lambda: not prepared.request("GET", APPS).accepted().body["items"])
 
 
 def documented():

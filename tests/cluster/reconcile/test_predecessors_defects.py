@@ -108,12 +108,13 @@ def test_an_impossible_number_is_refused_by_its_path(shop):
 
 
 def test_what_only_the_kind_of_a_child_forbids_is_said_in_the_status(shop, reconciler):
-    shop.take(podSecurityContext={"runAsUser": -1})
+    auth = {"basicAuth": {"secretKeyRef": {"name": "shop-flower", "key": "users"}}}
+    shop.take(flower={"auth": auth, "service": {"type": "NodePort", "nodePort": 1}})  # each cluster has its own range
     reconciler.run()
     status, reason, message = shop.ready
     assert (status, reason, shop.conditions["Stalled"]) == ("False", "Invalid", "True")
-    assert "securityContext.runAsUser" in message
-    assert shop.names() <= {"ConfigMap shop-probe"}
+    assert "spec.ports[0].nodePort" in message
+    assert "Service shop-flower" not in shop.names()
 
 
 def test_how_an_image_is_pulled_is_for_the_app_to_say(shop, reconciler):
@@ -225,5 +226,5 @@ def test_kubectl_tells_how_an_app_is_and_of_which_generation(shop, reconciler):
     live = shop.live
     assert live["status"]["observedGeneration"] == live["metadata"]["generation"] == 2
     head, line = shop.cluster.kubectl("get", "celeryapps").stdout.splitlines()
-    assert head.split() == ["NAME", "READY", "REASON", "WORKERS", "AGE"]
+    assert head.split() == ["NAME", "READY", "REASON", "WORKERS", "RECONCILE", "AGE"]
     assert line.split()[:4] == ["shop", "True", "AllReady", "3/3"]

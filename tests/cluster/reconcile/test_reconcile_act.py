@@ -10,7 +10,7 @@ from reconciler.apply.child import Child
 from reconciler.apply.step import Step
 from reconciler.cluster import errors
 from reconciler.cluster.live import Live
-from reconciler.model import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Outcome, Ref
+from reconciler.model import APP_LABEL, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, Outcome, Ref
 
 pytest_plugins = "reconciling"
 
@@ -50,7 +50,8 @@ def mounting(cluster):
             "selector": {"matchLabels": {"a": name}},
             "template": {"metadata": {"labels": {"a": name}}, "spec": pod},
         }
-        metadata = {"namespace": cluster.namespace, "name": f"mounts-{name}"}
+        labels = {APP_LABEL: "any"}  # without it the admission policy of kustomize/base lets nothing be written
+        metadata = {"namespace": cluster.namespace, "name": f"mounts-{name}", "labels": labels}
         identity = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "metadata": metadata}
         return Child(identity | {"spec": spec})
 

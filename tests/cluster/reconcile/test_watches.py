@@ -99,7 +99,7 @@ def test_nothing_is_asked_for_while_nothing_changes(running, shop, cluster, prox
     shop.take()
     with running(FOREVER):
         cluster.wait_until(lambda: shop.live.get("status") and shop.ready[0] == "True")
-        cluster.wait_until(lambda: sum("watch=" in line for line in proxy.requests) == 11)
+        cluster.wait_until(lambda: sum("watch=" in line for line in proxy.requests) == 12)
         cluster.wait_until(is_quiet)
         assert is_quiet()
 

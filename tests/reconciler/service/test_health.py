@@ -167,7 +167,7 @@ def test_half_requests_in_any_number_hold_up_no_probe(port):
                 assert said(port, b"GET /healthz HTTP/1.1\r\n\r\n") == "HTTP/1.1 200 OK"
                 probes += 1
         assert probes == FLOOD // 500
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
     finally:
         for client in clients:
             client.close()

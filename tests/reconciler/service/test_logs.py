@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from contextvars import Context
 
 from reconciler.model import Ref
 from reconciler.service.logs import JsonFormatter, TextFormatter, looked_at
@@ -20,7 +21,8 @@ def test_for_people_a_line_is_text():
 
 
 def test_for_machines_a_line_is_one_json_object():
-    line = JsonFormatter().format(record('Deployment/shop/shop-worker failed "a\nb"'))
+    made = record('Deployment/shop/shop-worker failed "a\nb"')
+    line = Context().run(JsonFormatter().format, made)  # in which no app is looked at
     assert "\n" not in line
     assert json.loads(line) == {
         "time": "2026-01-31T12:00:00.250Z",
