@@ -1,6 +1,6 @@
 """The nouns that more than one room knows. Pure values: no clock, no cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -141,6 +141,11 @@ class Change(NamedTuple):
     path: str
     before: Any
     after: Any
+
+
+def paths(changes: Iterable[Change]) -> list[str]:
+    """Return the fields that change; an object that comes or goes as a whole has none."""
+    return [change.path for change in changes if change.path]
 
 
 class Unready(NamedTuple):

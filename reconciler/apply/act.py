@@ -9,7 +9,7 @@ from reconciler.apply.step import Done, Step
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Conflict
 from reconciler.cluster.live import Live
-from reconciler.model import Manifest, Outcome, Ref
+from reconciler.model import Manifest, Outcome, Ref, paths
 
 ATTEMPTS = 3
 
@@ -52,8 +52,7 @@ def write(step: Step, cluster: Cluster) -> Live | None:
         if step.mends_ownership and step.live:
             _mend_ownership(step.child, step.live, cluster)
         live = Live.of(cluster.apply(step.child.guarded, dry_run=False), packs=False)
-    fields = "".join(f" {change.path}" for change in step.changes if change.path)
-    log.info("%s %s%s", step.ref, step.outcome, fields)
+    log.info("%s %s%s", step.ref, step.outcome, "".join(f" {path}" for path in paths(step.changes)))
     return live
 
 

@@ -15,7 +15,7 @@ from reconciler.cluster.cache import Cache, Store, pause_seconds, stored
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Halted
 from reconciler.cluster.live import App, Live
-from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, DEPLOYMENT, AppResult, Moment, Ref, StepResult
+from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS, DEPLOYMENT, AppResult, Moment, Ref, StepResult, paths
 from reconciler.reconcile import Memory, World
 from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.demand import Demand
@@ -133,7 +133,7 @@ class Looks:
         if self.previews is not None and self.previews.get(app.ref) != found.result.steps:
             self.previews[app.ref] = found.result.steps
             for step in found.result.steps:
-                fields = "".join(f" {change.path}" for change in step.changes if change.path)
+                fields = "".join(f" {path}" for path in paths(step.changes))
                 log.info("%s would be %s%s", step.ref, step.outcome, fields or f" {step.message}".rstrip())
         if (there := self.cache.apps.get(app.ref)) is None or there.uid != app.uid:  # it has gone meanwhile
             self._forget(app)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from reconciler.cluster.live import App
-from reconciler.model import EVENT, FIELD_MANAGER, Manifest, Outcome, StepResult
+from reconciler.model import EVENT, FIELD_MANAGER, Manifest, Outcome, StepResult, paths
 from reconciler.status.report import CHILDREN_MISSING, OFF, ROLLING, WARNED, by_type
 
 LONGEST_NOTE = 1024  # bytes
@@ -58,9 +58,9 @@ def _happened(app: App, status: Manifest, results: Iterable[StepResult]) -> Iter
 
 def _written(result: StepResult) -> str:
     """Say what was written, and of what was there already which fields."""
-    paths = [change.path for change in result.changes if change.path]
-    more = [f"{len(paths) - MOST_FIELDS} more"] if len(paths) > MOST_FIELDS else []
-    fields = ", ".join([*paths[:MOST_FIELDS], *more])
+    changed = paths(result.changes)
+    more = [f"{len(changed) - MOST_FIELDS} more"] if len(changed) > MOST_FIELDS else []
+    fields = ", ".join([*changed[:MOST_FIELDS], *more])
     return f"{result.outcome} {result.ref.kind} {result.ref.name}" + (f" ({fields})" if fields else "")
 
 

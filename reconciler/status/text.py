@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import click
 
 from reconciler.model import AppResult, Change, Manifest
+from reconciler.status import report
 from render import emit
 from render.naming import BEAT, FLOWER
 
@@ -50,8 +51,7 @@ def rows(app: Manifest) -> Iterator[Row]:
     """Yield a row for an app, and one for each of its components."""
     metadata, status = app["metadata"], app.get("status") or {}
     where = (metadata["namespace"], metadata["name"])
-    conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    ready = conditions.get("Ready", {"status": "Unknown", "message": "not looked at yet"})
+    ready = report.by_type(status).get("Ready", {"status": "Unknown", "message": "not looked at yet"})
     yield Row(*where, "", ready["status"], (app.get("spec") or {}).get("reconcile", "Apply"), "", _why(app, ready))
     for worker in status.get("workers") or ():
         counts = f"{worker.get('readyReplicas', 0)}/{worker.get('desiredReplicas', worker.get('replicas', 0))}"
