@@ -96,7 +96,7 @@ def _bill_of_materials(source: Path, folder: Path) -> None:
     venv.create(environment, with_pip=False)
     pip = [sys.executable, "-m", "pip", "--python", environment, "install", "--quiet", "--no-compile"]
     subprocess.run([*pip, "--only-binary", ":all:", f"{wheel.resolve()}[reconciler,sqs]"], check=True)
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible"]
+    command = [Path(sys.prefix) / "release/bin/python", "-m", "cyclonedx_py", "environment", "--output-reproducible"]
     options = ["--pyproject", source / "pyproject.toml", "--output-file", folder / "sbom.cdx.json", environment]
     subprocess.run([*command, *options], env=_as_old_as_the_commit(), check=True)
 
