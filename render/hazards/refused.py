@@ -195,6 +195,18 @@ def one_sysctl_twice(app: CeleryApp) -> Iterator[Hazard]:
             seen.add(name)
 
 
+def one_port_name_twice(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each port that is named as another of its container."""
+    for path, block in blocks(app):
+        for place, container in _containers(block, path):
+            seen: set[str] = set()
+            for at, port in enumerate(container.get("ports", ())):
+                if port.get("name") in seen:
+                    message = "is the name of another port of the container: choose another name"
+                    yield Hazard((*place, "ports", at, "name"), message, is_error=True)
+                seen |= {port["name"]} if "name" in port else set()
+
+
 def exceptions_elsewhere(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each exception of a network that is not within it."""
     for at, peer in enumerate((app.flower.spec if app.flower else {}).get("networkPolicy", {}).get("from", ())):
@@ -224,5 +236,6 @@ RULES = (
     one_path_twice,
     empty_claims,
     one_sysctl_twice,
+    one_port_name_twice,
     exceptions_elsewhere,
 )

@@ -71,6 +71,7 @@ IN_CHILDREN = {
     "is the path of another file of the volume: ": "files of projected volumes: three lists deep",
     "must be more than 0, such as 1Gi": "sizes of claims: many ways to write nothing",
     "is set already: ": "kernel parameters: dots and slashes are alike",
+    "is the name of another port of the container: ": "ports: a key of their list is another",
     "must be a part of ": "exceptions of networks: arithmetic",
 }
 """What celery-render refuses since the server would refuse a child, beside what crds/pods.yaml says; by its message."""
@@ -91,6 +92,9 @@ OF_THE_CLUSTER = {"provided port is not in the valid range": "flower.service.nod
 
 WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")))
 """How a problem begins that says all about a value: what is in it is not named one by one, as the server does."""
+NEAR_AN_INTEGER = "must be an integer, is the number "
+"""How a problem begins after which the server may go on to rules: to its types (swag's IsFloat64AJSONInteger) a fraction less
+than a billionth of its number is none, though it is to its bounds."""
 ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp", re.DOTALL)
 
 
@@ -214,6 +218,8 @@ def _means(problem: Problem, named: str, path: str) -> bool:
         # No rule is asked about what holds a value that could not be read, and nothing about what a key holds.
         return _is_in(named, path) or _is_in(path, named) or re.sub(r"\[\d+\]", "[]", path) in PLACES
     if problem.message.startswith(WHOLE) and _is_in(path, named):
+        return True
+    if problem.message.startswith(NEAR_AN_INTEGER) and re.sub(r"\[\d+\]", "[]", path) in PLACES:
         return True
     # Of the metadata the server names the map or list and not the entry, or, an older one, a field of any entry.
     return path.startswith("metadata.") and re.sub(r"\[\d+\]", "", named).startswith(path)
