@@ -93,8 +93,8 @@ OF_THE_CLUSTER = {"provided port is not in the valid range": "flower.service.nod
 WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")))
 """How a problem begins that says all about a value: what is in it is not named one by one, as the server does."""
 NEAR_AN_INTEGER = "must be an integer, is the number "
-"""How a problem begins after which the server may go on to rules: to its types (swag's IsFloat64AJSONInteger) a fraction less
-than a billionth of its number is none, though it is to its bounds."""
+"""How a problem begins after which the server may go on to rules: to its types (swag's IsFloat64AJSONInteger)
+a fraction less than a billionth of its number is none, though it is to its bounds."""
 ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp", re.DOTALL)
 
 
