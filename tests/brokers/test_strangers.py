@@ -10,7 +10,7 @@ import free_ports
 import pytest
 import servers
 
-from reconciler.scaling.brokers import faults, sqs
+from reconciler.scaling.brokers import faults, hosts, sqs
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.model import Unreadable
@@ -64,8 +64,8 @@ def recording(banner, *, first):
 def read(crew, new_demand):
     """Return a function that reads the backlog of one group, as the reconciler does; by default of hosts here."""
 
-    def read(url, options=None, tls=None, hosts=servers.HERE, queue="celery", **settings):
-        demand = new_demand(None, timeout_seconds=PATIENT, hosts=Hosts.of(hosts))
+    def read(url, options=None, tls=None, allowed=servers.HERE, queue="celery", patient=PATIENT, **settings):
+        demand = new_demand(None, timeout_seconds=patient, hosts=Hosts.of(allowed))
         its = {"broker_transport_options": options or {}, "broker_use_ssl": tls, **settings}
         return demand.of({"group": crew(url, queue, pods=["mail-1"], **its)})["group"].backlog
 
@@ -133,9 +133,9 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("kind", ENDLESS)
-def test_an_answer_without_end_is_cut(kind, read):
-    """What a server could send before it was."""
+@contextmanager
+def endless(kind):
+    """Yield the URL of a server whose answer does not end, and a queue of how many bytes it got rid of."""
     sent = SimpleQueue()
 
     def answer(client):
@@ -148,10 +148,48 @@ def test_an_answer_without_end_is_cut(kind, read):
 
     with socket.create_server((servers.HERE, 0)) as server:
         threading.Thread(target=lambda: answer(server.accept()[0]), daemon=True).start()
-        url = f"{kind.partition(',')[0]}://{servers.HERE}:{server.getsockname()[1]}/0"
+        yield f"{kind.partition(',')[0]}://{servers.HERE}:{server.getsockname()[1]}/0", sent
+
+
+def drained(sent):
+    return sum(sent.get() for _ in range(sent.qsize()))
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_without_end_is_cut(kind, read):
+    """What a server could send before it was."""
+    with endless(kind) as (url, sent):
         found = read(url).message  # where each piece takes long to read, the time is over first
         assert found in {f"{url}: {word}" for word in (faults.TOO_MUCH, f"no answer within {PATIENT} s")}
-    assert sum(sent.get() for _ in range(sent.qsize())) < 64 << 20
+    assert drained(sent) < 64 << 20
+
+
+def test_many_answers_without_end_are_cut_together():
+    """Seventeen looks in step, a MiB at a time but for one, which reads little."""
+    looks, cut, many = 16, {}, 100
+    step = threading.Barrier(looks + 1)
+
+    def look(number, piece):
+        with Hosts().only():
+            for pieces in range(many):
+                step.wait()
+                try:
+                    hosts.received(piece)
+                except hosts.TooMuchError:
+                    cut.setdefault(number, pieces)
+                step.wait()
+
+    threads = [threading.Thread(target=look, args=(each, 1 << 20 if each else 100)) for each in range(looks + 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    share = hosts.MOST_TOGETHER // (looks + 1) >> 20
+    assert cut == dict.fromkeys(range(1, looks + 1), pytest.approx(share, abs=1))
+    with Hosts().only():  # what they had is given back
+        hosts.received(hosts.MOST_BYTES)
+        with pytest.raises(hosts.TooMuchError):
+            hosts.received(1)
 
 
 def test_a_redis_is_asked_as_ever_after_the_greeting(on_redis, read):
@@ -181,7 +219,7 @@ def test_without_the_option_nothing_near_is_connected_to(scheme, host, read):
     with recording(b"", first=False) as (port, heard):
         host = host or ("localhost" if scheme == "sqs" else "")  # where it would be Amazon's
         url = f"{scheme}://AKID:x@{host}:{port}"
-        found = read(url, {"region": "eu-west-1", "master_name": "shop"}, hosts="").message
+        found = read(url, {"region": "eu-west-1", "master_name": "shop"}, allowed="", patient=60).message
         assert not heard
     assert found.endswith((faults.DENIED, "its answer is not understood") if "%" in host else faults.DENIED), found
 
@@ -218,13 +256,13 @@ def test_what_is_no_list(text):
 
 
 def test_a_name_that_is_not_listed_is_not_looked_up(read):
-    assert read("redis://no-such-host.invalid/0", hosts="*.example.com").message.endswith(faults.DENIED)
+    assert read("redis://no-such-host.invalid/0", allowed="*.example.com").message.endswith(faults.DENIED)
 
 
 def test_a_name_that_leads_here_is_connected_to_if_both_are_listed(on_redis, read):
     here = on_redis.replace(servers.HERE, "localhost")
-    assert read(here, hosts="localhost").message.endswith(faults.DENIED)
-    assert read(here, hosts="localhost, 127.0.0.0/8, ::1") == (0, 0, 0)
+    assert read(here, allowed="localhost").message.endswith(faults.DENIED)
+    assert read(here, allowed="localhost, 127.0.0.0/8, ::1") == (0, 0, 0)
 
 
 @pytest.mark.parametrize("scheme", ["redis", "sentinel"])
@@ -253,7 +291,7 @@ def test_a_sentinel_leads_nowhere_else(redis_program, tmp_path, read):
         watching.start()
         url = f"sentinel://{servers.HERE}:{watching.port}/0"
         assert read(url, {"master_name": "shop"}) == Unreadable(f"{url}: {faults.DENIED}")
-        assert read(url, {"master_name": "shop"}, hosts="127.0.0.0/8") == (0, 0, 0)
+        assert read(url, {"master_name": "shop"}, allowed="127.0.0.0/8") == (0, 0, 0)
     finally:
         watching.stop()
         master.stop()

@@ -27,6 +27,8 @@ _NAT64 = ip_network("64:ff9b::/96")
 _HERE = threading.local()
 MOST_BYTES = 32 << 20
 """That a server may answer in one look, half of it values (backlog.MOST_READ): all of it could be in memory at once."""
+MOST_TOGETHER = 128 << 20
+"""Bytes that may be in memory of all looks under way: a quarter of what kustomize/base limits the pod to."""
 
 
 class DeniedError(OSError):
@@ -61,7 +63,8 @@ class Hosts:
         _listen()
         before, _HERE.watch = getattr(_HERE, "watch", None), _Watch(self)
         try:
-            yield
+            with _READ.by(_HERE.watch):
+                yield
         finally:
             _HERE.watch = before
 
@@ -92,7 +95,7 @@ class _Watch:
     """What a thread may do, and did."""
 
     def __init__(self, hosts: Hosts) -> None:
-        self.hosts, self.name, self.denied, self.left = hosts, "", False, MOST_BYTES
+        self.hosts, self.name, self.denied, self.read = hosts, "", False, 0
 
     def told(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.getaddrinfo":
@@ -109,6 +112,32 @@ class _Watch:
             raise DeniedError("not allowed by --broker-hosts")
 
 
+class _Read:
+    """What all threads have read of servers and may still have in memory."""
+
+    def __init__(self) -> None:
+        self._lock, self._watches, self._bytes = threading.Lock(), 0, 0
+
+    @contextmanager
+    def by(self, watch: _Watch) -> Iterator[None]:
+        with self._lock:
+            self._watches += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watches, self._bytes = self._watches - 1, self._bytes - watch.read
+
+    def more(self, watch: _Watch, count: int) -> int:
+        """Count bytes, and return how many this thread may have: no more than its share where all have too many."""
+        with self._lock:
+            watch.read, self._bytes = watch.read + count, self._bytes + count
+            return MOST_BYTES if self._bytes <= MOST_TOGETHER else min(MOST_BYTES, MOST_TOGETHER // self._watches)
+
+
+_READ = _Read()
+
+
 def was_denied() -> bool:
     """Say whether this thread has wanted to connect to what it may not: clients swallow that, and go on."""
     return bool((watch := getattr(_HERE, "watch", None)) and watch.denied)
@@ -117,8 +146,8 @@ def was_denied() -> bool:
 def received(count: int) -> None:
     """Count bytes of a server's. Raises TooMuchError when they are more than this thread may take."""
     if watch := getattr(_HERE, "watch", None):
-        watch.left -= count
-        if watch.left < 0:
+        most = _READ.more(watch, count)
+        if watch.read > most:
             raise TooMuchError("too much")
 
 

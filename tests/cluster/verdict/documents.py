@@ -125,7 +125,8 @@ def within(value: Any, node: Node = SCHEMA, place: Place = ()) -> Iterator[tuple
         yield place, node
     steps = _inner(node)
     for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        inner = steps.get(key, steps.get(KEY)) if isinstance(value, dict) else steps.get(ITEM)
+        step = ITEM if isinstance(value, list) else KEY if key in (ITEM, KEY) else key
+        inner = steps.get(step, None if step == ITEM else steps.get(KEY))
         if inner:
             yield from within(item, inner, (*place, key))
 
