@@ -258,6 +258,7 @@ def main():
     print(f"seed {options.seed}", flush=True)  # noqa: T201
     chance = random.Random(options.seed)
     found = [*look(chance, options.count), *read(chance, options.count)]
+    print(f"{options.count} looks at brokers and {options.count} documents, {len(found)} went wrong")  # noqa: T201
     sys.exit("\n".join(found[:20]) if found else 0)
 
 
