@@ -4,6 +4,7 @@ import os
 import secrets
 
 import children
+import documents
 import fuzz
 import pytest
 
@@ -32,4 +33,4 @@ def test_what_only_celery_render_refuses_is_refused_in_a_child(server):
     said = [*zip(refused, children.refusals(server, refused, fuzz.OF_THE_CRD), strict=True)]
     taken = [app for app, refusals in said if refusals == [] and not children.is_stricter(app)]
     assert any(refusals for _, refusals in said), "no document shows what it is for"
-    assert taken[:5] == []
+    assert "\n".join(map(documents.text, taken[:5])) == ""

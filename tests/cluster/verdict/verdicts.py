@@ -80,6 +80,7 @@ STRICTER = {
     **dict.fromkeys(("httpGet.protocol", "grpc.mode", "bindMountOptions[]", "emptyDir.mode", ".user"), GATED),
     "emptyDir.medium": "the node would refuse another",
     "topologySpreadConstraints[].topologyKey": "no node has such a label",
+    "preference.matchExpressions[].values[]": "likewise",
     "items[].key": "no ConfigMap or Secret has such a key",
     "volumeClaimTemplate.spec.resources.requests": "a claim asks for storage alone",
     "volumes[].image.pullPolicy": "a volume that nothing mounts is in no pod",
