@@ -36,9 +36,15 @@ def scaled_object(app: CeleryApp, group: Component) -> Manifest:
     further = [dict(given) for given in keda.get("triggers", ())]
     resources = [trigger.resource(resource, *target) for resource, target in _targets(scaling)]
     behavior = pod.canonical(scaling.get("behavior"), TOLERANCES)
+    unread = trigger.unread(app, lengths, further, scaling)
+    fallback = trigger.fallback(keda.get("fallback", {}), unread, scaling["minReplicas"])
     advanced = {
         **({"horizontalPodAutoscalerConfig": {"behavior": behavior}} if behavior else {}),
-        **({"scalingModifiers": trigger.total(lengths, further, scaling["queue"]["averageLength"])} if lengths else {}),
+        **(
+            {"scalingModifiers": trigger.total(lengths, further, scaling["queue"]["averageLength"], unread)}
+            if lengths
+            else {}
+        ),
     }
     paused = {naming.KEDA_PAUSED_ANNOTATION: "true"} if scaling["paused"] else {}
     return {
@@ -51,7 +57,7 @@ def scaled_object(app: CeleryApp, group: Component) -> Manifest:
             "maxReplicaCount": scaling["maxReplicas"],
             "cooldownPeriod": scaling["cooldownSeconds"],
             **({"pollingInterval": keda["pollingSeconds"]} if "pollingSeconds" in keda else {}),
-            **({"fallback": dict(keda["fallback"])} if "fallback" in keda else {}),
+            **({"fallback": fallback} if fallback else {}),
             **({"advanced": advanced} if advanced else {}),
             "triggers": [*lengths, *further, *resources],
         },

@@ -22,6 +22,11 @@ PRIORITY_STEPS = (0, 3, 6, 9)
 PRIORITY_SEPARATOR = "\x06\x16"
 """On Redis Celery keeps messages of priority 3 to 5 in the list `celery\\x06\\x163`, and so on: kombu's defaults."""
 
+STATIC, BY_FORMULA = "static", "scalingModifiers"
+"""Of KEDA's ways to fall back: its default, and the one by which a formula sees what cannot be read as nil."""
+FAILURES = 3
+"""In a row, and a queue counts as one that cannot be read."""
+
 UNVERIFIED = re.compile("[?&]ssl_cert_reqs=(none|CERT_NONE)([&#;]|$)")
 
 
@@ -44,16 +49,39 @@ def queue_lengths(app: CeleryApp, group: Component) -> list[Manifest]:
     ]
 
 
-def total(lengths: list[Manifest], clocks: list[Manifest], average_length: int) -> Manifest:
+def total(lengths: list[Manifest], clocks: list[Manifest], average_length: int, unread: str = "") -> Manifest:
     """Return the sum of the lengths as one metric: left alone, KEDA goes by the longest queue.
 
     It then asks for nothing that the formula leaves out. A clock wants pods, so it counts as the messages for these.
+    With `unread`, what counts while no queue can be read, a queue counts as empty while it alone cannot.
     """
-    formula = " + ".join(trigger["name"] for trigger in lengths)
+    names = [trigger["name"] for trigger in lengths]
+    formula = " + ".join(f"({name} ?? 0.0)" if unread else name for name in names)
     if clocks:
         pods = (f'$env["{trigger["name"]}"] * {average_length}' for trigger in clocks)
         formula = f"max({', '.join([formula, *pods])})"
+    if unread:
+        formula = f"({' ?? '.join(names)}) == nil ? {unread} : {formula}"
     return {"formula": formula, "target": str(average_length), "metricType": "AverageValue"}
+
+
+def unread(app: CeleryApp, lengths: list[Manifest], clocks: list[Manifest], scaling: Mapping[str, Any]) -> str:
+    """Return what a formula comes to while no queue can be read; empty if one that cannot be read stops the group.
+
+    A queue that nobody has declared yet cannot be read, and must not stop the others. On Redis it is an empty list.
+    Without pods nil, which has KEDA take `fallback.replicas`; else an error, and the pods that there are stay.
+    """
+    given = scaling.get("keda", {}).get("fallback", {})
+    is_alone, is_keda_s = len([*lengths, *clocks]) == 1, given.get("behavior", STATIC) != STATIC
+    if not lengths or is_alone or is_keda_s or broker(app) == "Redis":
+        return ""
+    return "nil" if given or not scaling["minReplicas"] else " + ".join(trigger["name"] for trigger in lengths)
+
+
+def fallback(given: Manifest, unread: str, fewest: int) -> Manifest:
+    """Return what counts while KEDA cannot read, if anything but the pods that there are."""
+    ours = {"failureThreshold": FAILURES, "replicas": max(fewest, 1)}
+    return {**ours, **given, "behavior": BY_FORMULA} if unread else dict(given)
 
 
 def resource(name: str, kind: str, value: int | str) -> Manifest:

@@ -311,7 +311,7 @@ def test_the_clock_has_as_many_pods_as_it_wants_beside_a_queue(scaled):
         {"queues": ["a", "b"]},
         broker={"type": "RabbitMQ", "urlFrom": SECRET},
     )
-    formula = 'max(s0 + s1, $env["office-hours"] * 8, $env["noon"] * 8)'
+    formula = '(s0 ?? s1) == nil ? s0 + s1 : max((s0 ?? 0.0) + (s1 ?? 0.0), $env["office-hours"] * 8, $env["noon"] * 8)'
     assert keda["spec"]["advanced"]["scalingModifiers"] == {
         "formula": formula,
         "target": "8",
@@ -319,6 +319,75 @@ def test_the_clock_has_as_many_pods_as_it_wants_beside_a_queue(scaled):
     }
     assert [trigger["name"] for trigger in keda["spec"]["triggers"]] == ["s0", "s1", "office-hours", "noon"]
     assert "TriggerAuthentication/shop-broker" in found
+
+
+SUM = "(s0 ?? 0.0) + (s1 ?? 0.0)"
+RABBITMQ, TWO = {"url": "amqp://rabbit"}, {"queues": ["a", "b"]}
+SQS = {"settings": {"broker_transport_options": {"region": "eu-west-1"}}}
+
+
+def by_formula(replicas, threshold=3):
+    return {"failureThreshold": threshold, "replicas": replicas, "behavior": "scalingModifiers"}
+
+
+@pytest.mark.parametrize(
+    ("scaling", "group", "broker", "formula", "fallback"),
+    [
+        pytest.param(
+            {"minReplicas": 2},
+            TWO,
+            RABBITMQ,
+            f"(s0 ?? s1) == nil ? s0 + s1 : {SUM}",
+            by_formula(2),
+            id="what nobody has declared yet is empty; if none can be read it is an error, and the pods stay",
+        ),
+        pytest.param(
+            {"minReplicas": 0},
+            TWO,
+            RABBITMQ,
+            f"(s0 ?? s1) == nil ? nil : {SUM}",
+            by_formula(1),
+            id="with an error KEDA would go to zero: one pod",
+        ),
+        pytest.param(
+            {"minReplicas": 2, "keda": {"fallback": {"failureThreshold": 5, "replicas": 4}}},
+            TWO,
+            RABBITMQ,
+            f"(s0 ?? s1) == nil ? nil : {SUM}",
+            by_formula(4, 5),
+            id="or as many as the user says",
+        ),
+        pytest.param(
+            {"minReplicas": 0},
+            TWO | SQS,
+            {"url": "sqs://"},
+            f"(s0 ?? s1) == nil ? nil : {SUM}",
+            by_formula(1),
+            id="on Amazon SQS too",
+        ),
+        pytest.param(
+            {"minReplicas": 0, "keda": {"triggers": [CRON | {"name": "day"}]}},
+            {},
+            RABBITMQ,
+            '(s0) == nil ? nil : max((s0 ?? 0.0), $env["day"] * 8)',
+            by_formula(1),
+            id="one queue stops no clock",
+        ),
+        pytest.param({"minReplicas": 0}, {}, RABBITMQ, "s0", None, id="a queue alone stops nobody"),
+        pytest.param(
+            {"keda": {"fallback": {"failureThreshold": 3, "replicas": 4, "behavior": "currentReplicas"}}},
+            TWO,
+            RABBITMQ,
+            "s0 + s1",
+            {"failureThreshold": 3, "replicas": 4, "behavior": "currentReplicas"},
+            id="another way to fall back is KEDA's own",
+        ),
+    ],
+)
+def test_a_queue_that_is_not_there_does_not_stop_the_others(scaled, scaling, group, broker, formula, fallback):
+    keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}, **scaling}, group, broker=broker)
+    assert keda["spec"]["advanced"]["scalingModifiers"]["formula"] == formula
+    assert keda["spec"].get("fallback") == fallback
 
 
 def test_keda_is_told_how_often_to_look_and_what_to_do_when_it_cannot_see(scaled):
