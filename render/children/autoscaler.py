@@ -46,6 +46,7 @@ def scaled_object(app: CeleryApp, group: Component) -> Manifest:
             else {}
         ),
     }
+    cooldown = dict.fromkeys(("cooldownPeriod", "initialCooldownPeriod"), scaling["cooldownSeconds"])
     paused = {naming.KEDA_PAUSED_ANNOTATION: "true"} if scaling["paused"] else {}
     return {
         "apiVersion": "keda.sh/v1alpha1",
@@ -55,7 +56,7 @@ def scaled_object(app: CeleryApp, group: Component) -> Manifest:
             "scaleTargetRef": _target(app, group),
             "minReplicaCount": scaling["minReplicas"],
             "maxReplicaCount": scaling["maxReplicas"],
-            "cooldownPeriod": scaling["cooldownSeconds"],
+            **({} if scaling["minReplicas"] else cooldown),
             **({"pollingInterval": keda["pollingSeconds"]} if "pollingSeconds" in keda else {}),
             **({"fallback": fallback} if fallback else {}),
             **({"advanced": advanced} if advanced else {}),

@@ -82,6 +82,7 @@ def test_keda_adds_up_every_priority_of_every_queue_on_redis(scaled):
         "minReplicaCount": 0,
         "maxReplicaCount": 5,
         "cooldownPeriod": 300,
+        "initialCooldownPeriod": 300,
         "advanced": {
             "scalingModifiers": {
                 "formula": "s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7",
@@ -299,6 +300,7 @@ def test_keda_goes_by_the_clock_alone(scaled):
         "minReplicaCount": 0,
         "maxReplicaCount": 5,
         "cooldownPeriod": 60,
+        "initialCooldownPeriod": 60,
         "triggers": [CRON, load],
     }
     assert "TriggerAuthentication/shop-broker" not in found
@@ -388,6 +390,11 @@ def test_a_queue_that_is_not_there_does_not_stop_the_others(scaled, scaling, gro
     keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}, **scaling}, group, broker=broker)
     assert keda["spec"]["advanced"]["scalingModifiers"]["formula"] == formula
     assert keda["spec"].get("fallback") == fallback
+
+
+def test_where_a_pod_always_stays_there_is_no_cooldown(scaled):
+    keda, _ = scaled("KEDA", {"queue": {"averageLength": 8}, "cooldownSeconds": 60}, broker=REDIS)
+    assert not {"cooldownPeriod", "initialCooldownPeriod"} & keda["spec"].keys()
 
 
 def test_keda_is_told_how_often_to_look_and_what_to_do_when_it_cannot_see(scaled):
