@@ -34,7 +34,9 @@ def scaled_object(app: CeleryApp, group: Component) -> Manifest:
     keda: Mapping[str, Any] = scaling.get("keda", {})
     lengths = trigger.queue_lengths(app, group) if "queue" in scaling else []
     further = [dict(given) for given in keda.get("triggers", ())]
-    resources = [trigger.resource(resource, *target) for resource, target in _targets(scaling)]
+    resources = [
+        trigger.resource(resource, *target, is_beside_queue=bool(lengths)) for resource, target in _targets(scaling)
+    ]
     behavior = pod.canonical(scaling.get("behavior"), TOLERANCES)
     unread = trigger.unread(app, lengths, further, scaling)
     fallback = trigger.fallback(keda.get("fallback", {}), unread, scaling["minReplicas"])

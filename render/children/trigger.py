@@ -84,13 +84,13 @@ def fallback(given: Manifest, unread: str, fewest: int) -> Manifest:
     return {**ours, **given, "behavior": BY_FORMULA} if unread else dict(given)
 
 
-def resource(name: str, kind: str, value: int | str) -> Manifest:
-    """Return a trigger on the CPU or memory of the Celery container."""
-    return {
-        "type": name,
-        "metricType": kind,
-        "metadata": {"value": str(value), "containerName": naming.WORKER_CONTAINER},
-    }
+def resource(name: str, kind: str, value: int | str, *, is_beside_queue: bool) -> Manifest:
+    """Return a trigger on the CPU or memory of the Celery container; beside a queue of the pod.
+
+    With a formula KEDA keeps Resource metrics alone, and drops without a word what measures a container.
+    """
+    container = {} if is_beside_queue else {"containerName": naming.WORKER_CONTAINER}
+    return {"type": name, "metricType": kind, "metadata": {"value": str(value), **container}}
 
 
 def broker(app: CeleryApp) -> str:

@@ -416,6 +416,16 @@ def test_keda_scales_by_cpu_and_memory_too(scaled):
     assert keda["spec"]["advanced"] == {"horizontalPodAutoscalerConfig": {"behavior": behavior}}
 
 
+def test_beside_a_queue_keda_measures_whole_pods(scaled):
+    resources = {"cpu": {"averageUtilization": 70}, "memory": {"averageValue": "1Gi"}}
+    scaling = {"queue": {"averageLength": 8}, **resources}
+    keda, _ = scaled("KEDA", scaling, broker=RABBITMQ, resources={"requests": {"cpu": "1"}})
+    assert keda["spec"]["triggers"][1:] == [
+        {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}},
+        {"type": "memory", "metricType": "AverageValue", "metadata": {"value": "1Gi"}},
+    ]
+
+
 def test_a_paused_scaled_object_says_so_in_an_annotation(scaled):
     scaling = {"cpu": {"averageValue": "1"}, "paused": True}
     keda, _ = scaled("KEDA", scaling)
