@@ -31,6 +31,17 @@ URL_ENV = {"broker": "CELERY_BROKER_URL", "resultBackend": "CELERY_RESULT_BACKEN
 PARTS = {"broker": "BROKER", "resultBackend": "RESULT_BACKEND"}
 """What the parts of a connection are called in a pod: `CELERYAPP_BROKER_PASSWORD`, /etc/celery-tls/BROKER."""
 
+BROKERS = {
+    "redis": "Redis",
+    "rediss": "Redis",
+    "sentinel": "Redis",
+    "amqp": "RabbitMQ",
+    "amqps": "RabbitMQ",
+    "pyamqp": "RabbitMQ",
+    "sqs": "SQS",
+}
+"""Which broker the scheme of a URL leads to."""
+
 _SQS_ALPHABET = {ord(char): "_" for char in string.punctuation if char not in "-_"} | {ord("."): "-"}
 
 

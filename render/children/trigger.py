@@ -8,15 +8,6 @@ from render import naming
 from render.children import connection, pod, worker
 from render.model import CeleryApp, Component, Manifest
 
-BROKERS = {
-    "redis": "Redis",
-    "rediss": "Redis",
-    "sentinel": "Redis",
-    "amqp": "RabbitMQ",
-    "amqps": "RabbitMQ",
-    "pyamqp": "RabbitMQ",
-    "sqs": "SQS",
-}
 REDIS_PORT, SENTINEL_PORT = 6379, 26379
 PRIORITY_STEPS = (0, 3, 6, 9)
 PRIORITY_SEPARATOR = "\x06\x16"
@@ -96,7 +87,7 @@ def resource(name: str, kind: str, value: int | str, *, is_beside_queue: bool) -
 def broker(app: CeleryApp) -> str:
     """Return Redis, RabbitMQ or SQS."""
     given = app.spec["broker"]
-    return str(given["type"]) if "type" in given else BROKERS[given["url"].partition("://")[0]]
+    return str(given["type"]) if "type" in given else naming.BROKERS[given["url"].partition("://")[0]]
 
 
 def trigger_authentications(app: CeleryApp) -> list[Manifest]:

@@ -1,9 +1,10 @@
-"""Groups that the reconciler cannot see into, what KEDA is told in vain, and workers that Flower cannot see."""
+"""Groups the reconciler cannot see into, what KEDA is told in vain or cannot read, workers that Flower cannot see."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from render import naming
 from render.hazards.hazard import Hazard, groups
 from render.model import CeleryApp
 
@@ -42,6 +43,24 @@ def unreached_counts(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("scaling", "keda", *place), "there are never more than maxReplicas: raise that")
 
 
+def brokers_unlike_their_url(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield a kind of broker that the URL contradicts: KEDA would be told what it cannot read."""
+    given = app.spec.get("broker", {})
+    kind = naming.BROKERS.get(given.get("url", "").partition("://")[0])
+    if kind and given.get("type", kind) != kind:
+        message = f"the url says {kind}: remove type, which is for urlFrom"
+        yield Hazard(("spec", "broker", "type"), message, is_error=True)
+
+
+def failovers_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield a list of RabbitMQs: KEDA takes the second for the virtual host of the first."""
+    url, scalings = app.spec.get("broker", {}).get("url", ""), [group.spec.get("scaling", {}) for group in app.groups]
+    is_read = any(scaling.get("engine") == "KEDA" and "queue" in scaling for scaling in scalings)
+    if is_read and ";" in url and naming.BROKERS.get(url.partition("://")[0]) == "RabbitMQ":
+        message = "KEDA reads one RabbitMQ: write one address, such as that of a Service, or use engine: Reconciler"
+        yield Hazard(("spec", "broker", "url"), message, is_error=True)
+
+
 def cooldowns_between_looks(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each cooldown that is over before KEDA looks again: the last pod goes with the last message."""
     for group in groups(app):
@@ -62,4 +81,11 @@ def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("args", number), "Flower takes such workers to be offline: remove it")
 
 
-RULES = (deaf_workers, unreached_counts, cooldowns_between_looks, hidden_workers)
+RULES = (
+    deaf_workers,
+    unreached_counts,
+    brokers_unlike_their_url,
+    failovers_unknown_to_keda,
+    cooldowns_between_looks,
+    hidden_workers,
+)

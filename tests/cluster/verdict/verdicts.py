@@ -51,6 +51,8 @@ DELIBERATE = {
     "Celery takes options alone here: ": "Celery would not start, and `-` may stand before more than a rule can list",
     "is root, and runAsNonRoot lets no root start: ": "the kubelet says it, of each pod",
     "holds a password in plain text: ": "what holds one, only its text tells: too dear for rules",
+    "the url says ": "KEDA would be told another broker; the CRD has no room",
+    "KEDA reads one RabbitMQ: ": "KEDA would take the second host for a part of the first's URL; likewise",
     "metadata.name: is required": "the server makes one up from generateName, and what is rendered could not be named",
 }
 """What celery-render refuses though the server accepts it, by its message, and why."""
