@@ -63,8 +63,8 @@ def unread(app: CeleryApp, lengths: list[Manifest], clocks: list[Manifest], scal
     Without pods nil, which has KEDA take `fallback.replicas`; else an error, and the pods that there are stay.
     """
     given = scaling.get("keda", {}).get("fallback", {})
-    is_alone, is_keda_s = len([*lengths, *clocks]) == 1, given.get("behavior", STATIC) != STATIC
-    if not lengths or is_alone or is_keda_s or broker(app) == "Redis":
+    is_alone, is_another = len([*lengths, *clocks]) == 1, given.get("behavior", STATIC) != STATIC
+    if not lengths or is_alone or is_another or broker(app) == "Redis":
         return ""
     return "nil" if given or not scaling["minReplicas"] else " + ".join(trigger["name"] for trigger in lengths)
 

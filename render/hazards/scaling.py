@@ -11,6 +11,8 @@ from render.model import CeleryApp
 ENGINE = "Reconciler"
 POLLING_SECONDS = 30
 """KEDA's own default."""
+LASTING_SECONDS = 60
+"""Most brokers that hang or restart are back by then."""
 COUNT = re.compile("[1-9][0-9]{0,8}")
 """How many pods a clock asks for; of any other text a rule of the CRD says so."""
 
@@ -61,8 +63,8 @@ def failovers_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
         yield Hazard(("spec", "broker", "url"), message, is_error=True)
 
 
-def cooldowns_between_looks(app: CeleryApp) -> Iterator[Hazard]:
-    """Yield each cooldown that is over before KEDA looks again: the last pod goes with the last message."""
+def short_cooldowns(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each cooldown that is over before KEDA looks again, or before a broker is back that hangs."""
     for group in groups(app):
         scaling = group.spec.get("scaling", {})
         if scaling.get("engine") != "KEDA" or scaling["minReplicas"]:
@@ -70,6 +72,9 @@ def cooldowns_between_looks(app: CeleryApp) -> Iterator[Hazard]:
         polling, cooldown = scaling.get("keda", {}).get("pollingSeconds", POLLING_SECONDS), scaling["cooldownSeconds"]
         if cooldown < polling:
             message = f"KEDA looks every {polling} s, so {cooldown} s are none: raise it, or lower keda.pollingSeconds"
+            yield Hazard(group.at("scaling", "cooldownSeconds"), message)
+        elif cooldown < LASTING_SECONDS and "queue" in scaling:
+            message = f"a broker that does not answer for {cooldown} s may look empty to KEDA: raise it to 60 or more"
             yield Hazard(group.at("scaling", "cooldownSeconds"), message)
 
 
@@ -86,6 +91,6 @@ RULES = (
     unreached_counts,
     brokers_unlike_their_url,
     failovers_unknown_to_keda,
-    cooldowns_between_looks,
+    short_cooldowns,
     hidden_workers,
 )
