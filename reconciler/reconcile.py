@@ -21,7 +21,7 @@ from reconciler.scaling import group, groups
 from reconciler.scaling.groups import Remembered, Scaled
 from reconciler.scaling.sight import Sight
 from reconciler.scaling.usage import Seen
-from reconciler.status import events, pods, quiet, report
+from reconciler.status import autoscalers, events, pods, quiet, report
 from reconciler.status.pods import Why
 from reconciler.status.quiet import Asked
 from reconciler.status.report import Account
@@ -228,11 +228,13 @@ def _troubles(world: World, app: App, before: Mapping[Ref, Asked]) -> tuple[Mapp
 
 
 def _account(world: World, app: App, memory: Memory, troubles: Mapping[Ref, Why]) -> Account:
+    labelled = world.cache.of(app).values()
+    own = tuple(live for live in labelled if plan.belongs(app, live))
     return Account(
         app,
-        tuple(live for live in world.cache.of(app).values() if plan.belongs(app, live)),
+        own,
         memory.verdict,
-        memory.scaling.said,
+        {**autoscalers.said(own, labelled), **memory.scaling.said},
         tuple(fight.words(ref) for ref, fight in sorted(memory.known.fights.items()) if fight.is_open),
         world.installation,
         memory.warned.warnings,

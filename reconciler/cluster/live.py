@@ -13,7 +13,14 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, Self
 
 from reconciler.cluster.nesting import nesting
-from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, Manifest, Ref
+from reconciler.model import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    PERSISTENT_VOLUME_CLAIM,
+    SCALED_OBJECT,
+    Manifest,
+    Ref,
+)
 from render import structure
 from render.errors import InvalidInput, Problem
 from render.load import MAX_DEPTH
@@ -29,10 +36,14 @@ REVISION = "deployment.kubernetes.io/revision"
 """What the Deployment controller counts in; it comes a moment after the Deployment."""
 
 
-TOLD = (DEPLOYMENT.name, PERSISTENT_VOLUME_CLAIM.name)
+TOLD = (DEPLOYMENT.name, PERSISTENT_VOLUME_CLAIM.name, HORIZONTAL_POD_AUTOSCALER.name, SCALED_OBJECT.name)
 """Kinds whose status is reported."""
 COUNTS = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "phase")
-CONDITIONS = {"Progressing": ("type", "reason"), "ReplicaFailure": ("type", "status", "reason", "message")}
+WHOLE = ("type", "status", "reason", "message")
+CONDITIONS = {
+    "Progressing": ("type", "reason"),
+    **dict.fromkeys(("ReplicaFailure", "ScalingActive", "ScalingLimited", "Ready", "Paused"), WHOLE),
+}
 """What of a status is reported."""
 OURS = "Reconciler"
 """The scaling engine that we are."""

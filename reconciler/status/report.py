@@ -10,7 +10,17 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from reconciler.cluster.live import App, Live, Mode
-from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, Condition, Manifest, Ref, Scaling, Verdict
+from reconciler.model import (
+    DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
+    RANK,
+    SCALED_OBJECT,
+    Condition,
+    Manifest,
+    Ref,
+    Scaling,
+    Verdict,
+)
 from reconciler.status.pods import Why
 from reconciler.status.rollout import Rollout
 
@@ -108,7 +118,7 @@ def is_news(app: App, status: Manifest) -> bool:
 
 
 def reads_alike(old: Live, new: Live) -> bool:
-    """Say whether nothing of a status differs that is reported, as with an autoscaler's."""
+    """Say whether nothing of a status differs that is reported, as mostly with an autoscaler's."""
     if old.status == new.status or old.ref.kind != DEPLOYMENT.name:
         return old.status == new.status
     return Rollout.of(old)._replace(is_rolling=False) == Rollout.of(new)._replace(is_rolling=False)
@@ -159,7 +169,8 @@ def _scaling_conditions(account: Account, before: Conditions) -> Iterator[Condit
             if account.scaling and (old := before.get(kind)):
                 yield Condition(kind, old["status"], old["reason"], old["message"])
             continue
-        telltale = [(name, each) for name, each in found if each.status == telling] or found
+        telltale = [(name, each) for name, each in found if each.status == telling]
+        telltale = telltale or [(name, each) for name, each in found if each.status == "Unknown"] or found
         message = "; ".join(f"{name}: {each.message}" for name, each in telltale)
         yield telltale[0][1]._replace(message=message)
 
@@ -244,4 +255,7 @@ def _is_whole(live: Live) -> bool:
             return not Rollout.of(live).missing
         case PERSISTENT_VOLUME_CLAIM.name:
             return bool(live.status.get("phase") == "Bound")
+        case SCALED_OBJECT.name:
+            conditions = live.status.get("conditions", ())
+            return not any(each["type"] == "Ready" and each["status"] == "False" for each in conditions)
     return True

@@ -53,6 +53,23 @@ def test_kubectl_wait_understands_it(shop, reconciler):
     shop.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=5s", "celeryapp/shop")
 
 
+def test_what_an_hpa_says_of_itself_is_the_apps(shop, reconciler):
+    shop.take(
+        workers=[{"name": "worker", "scaling": {"engine": "HPA", "maxReplicas": 2, "cpu": {"averageValue": "1"}}}]
+    )
+
+    def said():
+        reconciler.run()
+        hpa = shop.get("HorizontalPodAutoscaler shop-worker").get("status", {}).get("conditions", ())
+        hpa = {each["type"]: (each["status"], each["reason"]) for each in hpa}
+        app = {each["type"]: (each["status"], each["reason"]) for each in shop.live["status"]["conditions"]}
+        return "ScalingActive" in hpa and app.get("ScalingActive") == hpa["ScalingActive"]
+
+    shop.cluster.wait_until(said)
+    [worker] = shop.live["status"]["workers"]
+    assert worker["reason"].startswith(("HorizontalPodAutoscaler shop-worker: ", "Deployment shop-worker: "))
+
+
 NO_DRAIN = [{"name": "worker", "disruptionBudget": {"minAvailable": 1}}]
 
 

@@ -152,6 +152,13 @@ def test_a_claim_is_ready_once_it_is_bound(celery_app, live, phase, ready):
     assert status_of(celery_app(), [claim], None, NOW)["children"][0]["ready"] is ready
 
 
+@pytest.mark.parametrize(("status", "ready"), [("True", True), ("False", False), ("Unknown", True)])
+def test_a_scaled_object_is_ready_unless_keda_denies_it(celery_app, live, status, ready):
+    conditions = [{"type": "Ready", "status": status, "reason": "TriggerError"}]
+    scaled = live("keda.sh/v1alpha1 ScaledObject", status={"conditions": conditions})
+    assert status_of(celery_app(), [scaled], None, NOW)["children"][0]["ready"] is ready
+
+
 def test_a_status_that_is_not_kept_up_any_more_says_nothing_else(celery_app, deployment):
     before = status_of(celery_app(), [deployment()], None, NOW)
     off = status_of(celery_app({"reconcile": "Off"}, before), [deployment()], None, LATER)
@@ -238,6 +245,13 @@ def test_when_nothing_holds_them_back_all_groups_speak(celery_app, deployment):
     lives = [deployment(), deployment("mail")]
     status = status_of(app, lives, None, NOW, worker=scaling(), mail=scaling())
     assert scaling_of(status)["ScalingActive"] == ("True", "ValidMetricFound", "worker: so it is; mail: so it is")
+
+
+def test_a_group_of_which_nothing_is_known_comes_before_those_that_scale(celery_app, deployment):
+    app = celery_app({"workers": [{"name": "worker"}, {"name": "mail"}]})
+    lives, unknown = [deployment(), deployment("mail")], Condition("ScalingActive", "Unknown", "NothingSaid", "any")
+    status = status_of(app, lives, None, NOW, worker=scaling(), mail=Scaling("", (unknown,)))
+    assert scaling_of(status)["ScalingActive"] == ("Unknown", "NothingSaid", "mail: any")
 
 
 OFF = Scaling("off", (Condition("ScalingActive", "False", "ScalingDisabled", "scaling is paused"),))
