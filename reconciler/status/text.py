@@ -71,8 +71,8 @@ def _why(app: Manifest, ready: Mapping[str, Any]) -> str:
     message = str(ready["message"])
     if ready["status"] == "True":
         message = message.partition("; ")[2]  # what is well needs no words
-    observed = (app.get("status") or {}).get("observedGeneration")
-    is_old = observed is not None and observed != app["metadata"].get("generation", observed)
+    observed = (app.get("status") or {}).get("observedGeneration", -1)
+    is_old = observed > 0 and observed != app["metadata"].get("generation", observed)
     return "; ".join(filter(None, ["changed since, and not looked at yet" if is_old else "", message]))
 
 

@@ -61,6 +61,14 @@ def test_it_is_established_and_structural(cluster, celeryapp_crd):
     assert conditions == {"NamesAccepted": "True", "Established": "True"}
 
 
+def test_an_app_that_nobody_has_looked_at_says_so(cluster, celeryapp_crd):  # noqa: ARG001 (installs it)
+    """By kstatus, with which Flux waits, an object without a status is what it should be."""
+    app = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": {"name": "shop"}}
+    app["spec"] = {"image": "registry.example.com/shop:1", "app": "shop.celery:app"}
+    cluster.kubectl("create", "--filename=-", stdin=json.dumps(app))
+    assert cluster.get(app)["status"] == {"observedGeneration": -1}
+
+
 def test_client_side_apply_takes_it_too(cluster, celeryapp_crd):
     assert len(json.dumps(celeryapp_crd, separators=(",", ":")).encode()) < LAST_APPLIED_LIMIT
     printed = cluster.kubectl("apply", "-f", "-", stdin=json.dumps(celeryapp_crd)).stdout
