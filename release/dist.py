@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import build
+import chart
 import yaml
 
 SOURCE = "https://git.example.com/celery-render"  # as in mkdocs.yml
@@ -25,7 +26,7 @@ NOT_RELEASED = "dev"  # its image is built on a laptop
 
 
 def main(folder: Path, image: str) -> None:
-    """Make the packages, the CRD, the manifests, the SBOM, the provenance, and SHA256SUMS over them all."""
+    """Make the packages, the CRD, the manifests, the chart, the SBOM, the provenance, and SHA256SUMS over them all."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as place:
@@ -37,6 +38,8 @@ def main(folder: Path, image: str) -> None:
         for name, installation in _installations(source).items():
             head = f"# celery-render {version}, {installation.relative_to(source)}\n"
             (folder / name).write_text(head + _manifests(installation, image))
+        packed, content = chart.archive(source, image, int(_git("log", "-1", "--format=%ct")))
+        (folder / packed).write_bytes(content)
         _bill_of_materials(source, folder)
     statement = json.dumps(_provenance(_digests(folder), version, image), indent=2)
     (folder / "provenance.json").write_text(statement + "\n")

@@ -26,6 +26,7 @@ NEWEST = "1.37"
 OLDER = {"1.33": "v1.33.13", "1.34": "v1.34.4", "1.35": "v1.35.4", "1.36": "v1.36.3"}
 RELEASES = (*OLDER, NEWEST)
 """Every release of Kubernetes that is supported: the newest, which go.mod names, and the four before it."""
+HELM = "v4.3.2"
 
 SHARED = MODULE / "kubernetes.go"
 PARTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
@@ -59,6 +60,11 @@ def binary(release: str = NEWEST) -> Path:
     return both
 
 
+def helm() -> Path:
+    """Return Helm, built first if it is not there yet. Raises NoToolchain."""
+    return _built(f"{HELM}-{_key([])}", _build_helm, "helm")
+
+
 def module(name: str) -> Path:
     """Return the folder of a Go module of this name and version, fetched first if it is not there yet."""
     command = [_go(), "mod", "download", "-json", name]
@@ -84,8 +90,8 @@ def _key(files: Iterable[Path]) -> str:
     return hashlib.sha256(content + machine).hexdigest()[:16]
 
 
-def _built(key: str, build: Callable[[str, Path], None]) -> Path:
-    target = CACHE / key / "controlplane"
+def _built(key: str, build: Callable[[str, Path], None], name: str = "controlplane") -> Path:
+    target = CACHE / key / name
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
@@ -124,6 +130,14 @@ def _build(go: str, new: Path, folder: Path, named: str, *flags: str) -> None:
     said = (f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())
     command = [go, "build", *flags, "-o", str(new), "-ldflags", " ".join(["-s -w", *said]), "."]
     subprocess.run(command, cwd=folder, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
+
+
+def _build_helm(go: str, new: Path) -> None:
+    """Build it by its own go.mod, which asks for other versions than Kubernetes'."""
+    _say("Building Helm from source, about 3 minutes the first time.")
+    command = [go, "install", "-ldflags", "-s -w", f"helm.sh/helm/v4/cmd/helm@{HELM}"]
+    environment = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(new.parent)}
+    subprocess.run(command, cwd=new.parent, env=environment, check=True)
 
 
 def _say(message: str) -> None:

@@ -35,6 +35,14 @@ def test_its_version_is_this_one_wherever_it_is_named():
     assert named == {page: {version} for page in PAGES}
 
 
+def test_its_home_is_this_one_wherever_it_is_named():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert urls == {"Homepage": urls["Homepage"], "Repository": f"{urls['Homepage']}.git"}
+    pages = ("mkdocs.yml", "release/dist.py", "docs/gitops.md", "docs/operations.md")
+    text = "".join((ROOT / page).read_text() for page in pages)
+    assert set(re.findall(r"https://[\w./-]+/celery-render\b", text)) == {urls["Homepage"]}
+
+
 def test_the_reasons_that_are_explained_are_given():
     page = (ROOT / "docs/operations.md").read_text()
     [table] = re.findall(r"^\| reason .*?\n\n", page, re.MULTILINE | re.DOTALL)

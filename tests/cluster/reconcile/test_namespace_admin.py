@@ -8,6 +8,7 @@ from pathlib import Path
 import control_plane
 import pytest
 import yaml
+from remains import remains
 
 from reconciler.cluster import client
 
@@ -148,25 +149,6 @@ def documented():
     return [shlex.split(line) for line in re.findall(r"^\$ kubectl (.*)$", text, re.MULTILINE)]
 
 
-def left(plane):
-    """Return all that names the reconciler or grants something to it."""
-    found = []
-    for group, kinds in (
-        (RBAC, ("clusterroles", "clusterrolebindings", "roles", "rolebindings")),
-        ("/apis/admissionregistration.k8s.io/v1", ("validatingadmissionpolicies", "validatingadmissionpolicybindings")),
-        ("/apis/scheduling.k8s.io/v1", ("priorityclasses",)),
-        ("/apis/apiextensions.k8s.io/v1", ("customresourcedefinitions",)),
-        ("/api/v1", ("namespaces", "serviceaccounts")),
-    ):
-        for kind in kinds:
-            for each in plane.request("GET", f"{group}/{kind}").accepted().body["items"]:
-                subjects = {subject["name"] for subject in each.get("subjects") or ()}
-                name = each["metadata"]["name"]
-                if re.match("celery", name) or "celery-reconcile" in subjects:
-                    found.append(f"{kind}/{name}")
-    return found
-
-
 def test_the_documented_uninstall_leaves_nothing_that_grants_anything(prepared, tmp_path):
     """All that kustomize/ can install, for the cluster and for a namespace. Last: it takes what others need."""
     components = ("queue-scaling", "metrics-authentication", "open-network")
@@ -179,9 +161,9 @@ def test_the_documented_uninstall_leaves_nothing_that_grants_anything(prepared, 
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     here = prepared.in_namespace("celery-render-system")
     here.kubectl("apply", "--server-side", "--force-conflicts", "-k", tmp_path)
-    assert {"clusterroles/celery-reconcile-broker-secrets", "namespaces/celery-render-system"} <= {*left(prepared)}
+    assert {"clusterroles/celery-reconcile-broker-secrets", "namespaces/celery-render-system"} <= {*remains(prepared)}
     for command in documented():
         if "crds" in command:
             command[command.index("crds")] = str(ROOT / "crds")
         prepared.kubectl(*command)
-    prepared.wait_until(lambda: left(prepared) == [])
+    prepared.wait_until(lambda: remains(prepared) == [])
