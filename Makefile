@@ -20,7 +20,7 @@ docs   := .venv/.docs
 audit  := .venv/.audit
 
 # What the image has: its Python, and the platform of most who run it (hashes are those of every platform's wheels).
-IMAGE_PYTHON := $(shell sed -n 's/^FROM python:\([0-9.]*\)-slim.*/\1/p' Dockerfile)
+IMAGE_PYTHON := $(shell sed -n 's/^PYTHON = "python\(.*\)"/\1/p' release/image.py)
 PIN := $(bin)/uv pip compile --quiet --upgrade --generate-hashes --no-build --python-version $(IMAGE_PYTHON) --python-platform linux \
   --custom-compile-command 'make lock'
 
@@ -100,10 +100,11 @@ golden: $(run) ## write the bases in examples/ anew; review the difference like 
 	$(bin)/python -c 'from render import emit, references; print(emit.stream([references.configuration(references.KINDS)]), end="")' \
 	  > kustomize/components/references/kustomizeconfig.yaml
 
-lock: $(audit) ## pin anew, by version and hash, what goes into the image and what builds the wheel: requirements/
+lock: $(audit) ## pin anew, by version and hash, what goes into the image and what builds the wheel: requirements/; DEBIAN lists archives
 	$(PIN) --extra reconciler --extra sqs --output-file requirements/image.txt pyproject.toml
 	$(bin)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(PIN) --output-file requirements/build.txt -
+	$(bin)/python release/base.py requirements/base.txt
 
 audit: $(audit) ## licenses and known vulnerabilities of what requirements/ pins; needs the network
 	rm -rf .venv/image && $(PYTHON) -m venv --without-pip .venv/image
