@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ ROOT = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC = ROOT["properties"]["spec"]
 GROUP = SPEC["properties"]["workers"]["items"]
 GROUPS_IN_AN_APP = 30
+BEAT_AND_FLOWER = ("beat.", "flower.")
+"""How half of the apps' fields begin."""
 
 REQUIRED = (
     # By core/v1, whatever its OpenAPI says: what this is a part of goes with it.
@@ -144,6 +147,7 @@ def _came_with(field: str) -> list[since.Since]:
     return [found for place, found in since.table().fields.items() if _is_within(field, place.removeprefix(".spec."))]
 
 
+@cache
 def trials(release: str) -> dict[str, Trial]:
     """Return a trial for every field that an example has and a release of Kubernetes knows."""
     tried: dict[tuple[int, Place], Trial] = {}
