@@ -11,8 +11,10 @@ from xml.etree import ElementTree as ET
 
 import build
 
+from render import since
+
 HERE = Path(__file__).parent
-COLUMNS = ("Kubernetes", "tests", "passed", "skipped", "failed", "minutes")
+COLUMNS = ("Kubernetes", "tests", "passed", "skipped", "failed", "minutes", "fields unknown", "gates off")
 
 
 def row(release, report):
@@ -20,10 +22,11 @@ def row(release, report):
     tests, skipped, failed, errors = (int(suite.get(name)) for name in ("tests", "skipped", "failures", "errors"))
     failed += errors
     minutes = round(float(suite.get("time")) / 60)
-    return (
-        build.OLDER.get(release, build.newest_version()).removeprefix("v"),
-        *map(str, (tests, tests - skipped - failed, skipped, failed, minutes)),
-    )
+    known = since.table()
+    younger = [each for each in known.fields.values() if since.number(each.release) > since.number(release)]
+    off = [gate for gate, releases in known.gates.items() if release in releases]
+    counts = (tests, tests - skipped - failed, skipped, failed, minutes, len(younger), len(off))
+    return (build.version(release).removeprefix("v"), *map(str, counts))
 
 
 def main(options):
