@@ -26,7 +26,7 @@ PIN := $(bin)/uv pip compile --quiet --upgrade --generate-hashes --no-build --py
   --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on test-on-all test-oldest lint lint-workflows fast fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock audit docs release bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint lint-workflows fast interop fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock audit docs release bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ run: $(run) ## render APP (default: examples/minimal/app.yaml) into OUT (default
 
 test: $(test) lint ## lint, then every test, those on a real Kubernetes API server too
 	$(bin)/python tests/cluster/build.py
-	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/node
+	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/node --ignore tests/interop
 
 test-on: $(test) ## tests/cluster on the parts of another release of Kubernetes: KUBERNETES=1.33 … 1.36
 	$(bin)/python tests/cluster/build.py $(KUBERNETES)
@@ -49,7 +49,7 @@ test-on-all: $(test) ## tests/cluster on each supported release of Kubernetes, a
 	$(bin)/python tests/cluster/on_all.py --numprocesses auto --dist loadfile
 
 fast: $(test) ## the tests that need no control plane
-	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster --ignore tests/node
+	$(bin)/pytest --numprocesses auto --dist loadfile --ignore tests/cluster --ignore tests/node --ignore tests/interop
 
 e2e: $(test) ## real pods on two real kubelets, with the oldest and the newest Celery; needs Linux and root
 	PYTHONPATH=tests/brokers:tests/cluster $(bin)/python tests/node/prepare.py
@@ -58,6 +58,11 @@ e2e: $(test) ## real pods on two real kubelets, with the oldest and the newest C
 e2e-all: CELERY := 5.4 5.5 5.6 5.7
 e2e-all: e2e ## the same with every Celery version, and all tests that start Celery outside of pods
 	CI=true $(bin)/pytest tests/brokers tests/celery --numprocesses auto --dist loadfile $(addprefix --celery=,$(CELERY))
+
+interop: $(test) ## beside the real Argo CD and Flux, built from source the first time; prints what was seen of each
+	$(bin)/python tests/cluster/build.py
+	PYTHONPATH=tests/cluster $(bin)/python tests/interop/programs.py
+	CI=true $(bin)/pytest tests/interop
 
 fuzz: $(test) ## judge N (default: 50000) documents beside the API server; FUZZ_SEED repeats a run
 	PYTHONPATH=tests/cluster $(bin)/python tests/cluster/verdict/fuzz.py $(N)

@@ -121,18 +121,23 @@ class Reconciler:
 
 @contextmanager
 def planted() -> Iterator[Cluster]:
-    """Yield a control plane with the CRD and kustomize/base in it, but without its pods: they would only be played."""
+    """Yield a control plane with celery-reconcile installed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         resolution = {"metric_resolution_seconds": METRIC_RESOLUTION_SECONDS}
         plane = stack.enter_context(control_plane.running(build.binary(), folder, **resolution))
-        plane.kubectl("apply", "--server-side", "-k", CRDS)
-        plane.in_namespace(SYSTEM).kubectl("apply", "--server-side", "-k", BASE)
-        plane.in_namespace(SYSTEM).kubectl("delete", "deployment", "celery-reconcile")
-        plane.kubectl("wait", "--for=condition=Established", "crd/celeryapps.celeryproject.org")
+        install(plane)
         plane.kubectl("create", "namespace", NAMESPACE)
-        plane.wait_until(lambda: plane.kubectl("get", "celeryapps", check=False).returncode == 0)
         yield plane.in_namespace(NAMESPACE)
+
+
+def install(plane: Cluster) -> None:
+    """Install the CRD and kustomize/base, but without its pods: they would only be played."""
+    plane.kubectl("apply", "--server-side", "-k", CRDS)
+    plane.in_namespace(SYSTEM).kubectl("apply", "--server-side", "-k", BASE)
+    plane.in_namespace(SYSTEM).kubectl("delete", "deployment", "celery-reconcile")
+    plane.kubectl("wait", "--for=condition=Established", "crd/celeryapps.celeryproject.org")
+    plane.wait_until(lambda: plane.kubectl("get", "celeryapps", check=False).returncode == 0)
 
 
 @contextmanager

