@@ -12,7 +12,7 @@ from reconciler.apply.child import Child
 from reconciler.apply.known import Known
 from reconciler.apply.step import Step
 from reconciler.cluster.live import App, Live, Mode
-from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, Change, Outcome, Ref, Verdict
+from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, SCALED_OBJECT, Change, Outcome, Ref, Verdict
 from render import quantity
 
 TEMPLATE = "spec.template"
@@ -59,11 +59,12 @@ def relation(app: App, live: Live) -> Relation:
 
 
 def belongs(app: App, live: Live) -> bool:
-    """Say whether a live object is shown as the app's: in Scale mode by its label, unless another app controls it."""
+    """Say whether a live object is shown as the app's: in Scale mode by its label, unless an app or KEDA has it."""
     if app.mode is Mode.SCALE:
         owner = live.controller
         anothers = owner is not None and owner.kind == app.ref.kind and owner.uid != app.uid
-        return live.app == app.label and not anothers
+        is_keda_s = owner is not None and owner.kind == SCALED_OBJECT.name
+        return live.app == app.label and not anothers and not is_keda_s
     return relation(app, live) in (Relation.OURS, Relation.ORPHAN)
 
 

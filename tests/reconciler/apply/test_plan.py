@@ -14,6 +14,13 @@ OWNER = APP | {"name": "shop", "uid": "the-app"}
 BEFORE = OWNER | {"uid": "the-app-before"}
 OTHER_APP = APP | {"name": "shop-2", "uid": "another-app"}
 STRANGER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "shop", "uid": "a-set", "controller": True}
+OF_KEDA = {
+    "apiVersion": "keda.sh/v1alpha1",
+    "kind": "ScaledObject",
+    "name": "shop-worker",
+    "uid": "k",
+    "controller": True,
+}
 LABELS = {"celeryproject.org/app": "shop", "celeryproject.org/component": "worker"}
 OTHER_LABELS = LABELS | {"celeryproject.org/app": "shop-2"}
 DELETED = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
@@ -77,6 +84,7 @@ def test_the_controller_decides_whose_an_object_is(celery_app, live, more, relat
         pytest.param("Scale", {"owner": STRANGER}, True, id="whoever applied it"),
         pytest.param("Scale", {}, True, id="even we ourselves, before"),
         pytest.param("Scale", {"owner": OTHER_APP}, False, id="but not what another app controls"),
+        pytest.param("Scale", {"owner": OF_KEDA}, False, id="nor the HPA that KEDA makes and labels as it"),
         pytest.param("Scale", {"labels": OTHER_LABELS}, False, id="nor what is labelled otherwise"),
     ],
 )
