@@ -29,7 +29,7 @@ def execute(steps: Iterable[Step], do: Callable[[Step], Live | None]) -> tuple[D
 
 def _left_alone(step: Step, failed: Mapping[tuple[str, str], Ref]) -> Step:
     needed = [failed[each] for each in (step.child.needs if step.child else ()) if each in failed]
-    if step.outcome is Outcome.DELETED:
+    if step.outcome is Outcome.DELETED and step.child is None:
         needed = list(failed.values())
     return step.later(f"left alone: {needed[0]} is not as it shall be") if needed and not step.obstacle else step
 

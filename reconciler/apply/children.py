@@ -13,7 +13,7 @@ from reconciler.cluster.cache import Cache
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.errors import ClusterError, Conflict, NotFound
 from reconciler.cluster.live import App, Live, digest
-from reconciler.model import Manifest, Moment, Ref, StepResult
+from reconciler.model import Manifest, Moment, Ref, StepResult, Verdict
 from render.errors import InvalidInput
 from render.schema import Schema
 
@@ -76,12 +76,8 @@ def _examined(scene: Scene, app: App, known: Known, manifest: Manifest, *, is_ne
     """Return the child with what is there of it, and what an apply would change unless that is known."""
     store = scene.cache.children[manifest["kind"]].of(manifest["metadata"]["namespace"])
     child = plan.never_shrunk(Child(manifest, store.get(Ref.of(manifest))))
-    if not scene.lends and (verdict := verdicts.of_the_cluster(child)):
+    if verdict := _obstacle(scene, app, known, child):
         return replace(child, obstacle=verdict)
-    if store.problem:
-        return replace(child, obstacle=verdicts.unlisted(store.problem, is_stalled=store.is_forbidden))
-    if failure := known.failed(child.ref, child.about, scene.now):
-        return replace(child, obstacle=failure.verdict)
     try:
         if child.live is None and not is_new:
             child = _unlisted(child, scene.cluster)
@@ -93,6 +89,19 @@ def _examined(scene: Scene, app: App, known: Known, manifest: Manifest, *, is_ne
     if child.live and not child.changes:
         store.put(child.live.looked_into)
     return child
+
+
+def _obstacle(scene: Scene, app: App, known: Known, child: Child) -> Verdict | None:
+    """Return why the server is not even asked about a child."""
+    if not scene.lends and (verdict := verdicts.of_the_cluster(child)):
+        return verdict
+    if old := plan.predecessor(app, child, scene.cache.of(app).values()):
+        return verdicts.waiting(f"{old.ref.kind} {old.ref.name} goes first")
+    store = scene.cache.children[child.ref.kind].of(child.ref.namespace)
+    if store.problem:
+        return verdicts.unlisted(store.problem, is_stalled=store.is_forbidden)
+    failure = known.failed(child.ref, child.about, scene.now)
+    return failure.verdict if failure else None
 
 
 def _unlisted(child: Child, cluster: Cluster) -> Child:

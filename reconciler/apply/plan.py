@@ -12,10 +12,22 @@ from reconciler.apply.child import Child
 from reconciler.apply.known import Known
 from reconciler.apply.step import Step
 from reconciler.cluster.live import App, Live, Mode
-from reconciler.model import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, RANK, SCALED_OBJECT, Change, Outcome, Ref, Verdict
+from reconciler.model import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    PERSISTENT_VOLUME_CLAIM,
+    RANK,
+    SCALED_OBJECT,
+    Change,
+    Outcome,
+    Ref,
+    Verdict,
+)
 from render import quantity
 
 TEMPLATE = "spec.template"
+AUTOSCALERS = (HORIZONTAL_POD_AUTOSCALER.name, SCALED_OBJECT.name)
+"""Kinds of which a group has one."""
 
 
 class Relation(Enum):
@@ -119,11 +131,26 @@ def may_prune(app: App, live: Live, desired: Iterable[Ref]) -> bool:
     return is_ours and may_go and live.ref not in desired
 
 
+def predecessor(app: App, child: Child, lives: Iterable[Live]) -> Live | None:
+    """Return the autoscaler of the same group that goes first: while it is there, KEDA's webhook refuses another."""
+    if child.ref.kind not in AUTOSCALERS:
+        return None
+    others = (live for live in lives if live.ref.kind in AUTOSCALERS and live.ref.kind != child.ref.kind)
+    return next((live for live in others if live.ref.name == child.ref.name and may_prune(app, live, ())), None)
+
+
 def prunes(app: App, desired: Iterable[Child], lives: Iterable[Live]) -> tuple[Step, ...]:
-    """Return the deletions, in the reverse order of applying; none if nothing is desired."""
-    refs = {child.ref for child in desired}
-    condemned = sorted((live for live in lives if refs and may_prune(app, live, refs)), key=_order, reverse=True)
-    return tuple(Step(Outcome.DELETED, live.ref, live=live, changes=(Change("", {}, None),)) for live in condemned)
+    """Return the deletions, in the reverse order of applying; none if nothing is desired.
+
+    One that makes room for a child has it along: what that needs is all that it needs.
+    """
+    children, lives = {child.ref: child for child in desired}, tuple(lives)
+    condemned = sorted(
+        (live for live in lives if children and may_prune(app, live, children)), key=_order, reverse=True
+    )
+    room = {old.ref: child for child in children.values() if (old := predecessor(app, child, lives))}
+    gone = (Change("", {}, None),)
+    return tuple(Step(Outcome.DELETED, live.ref, room.get(live.ref), live, changes=gone) for live in condemned)
 
 
 def mends_ownership(child: Child) -> bool:

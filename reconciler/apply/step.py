@@ -16,7 +16,7 @@ class Step:
     """What it comes to once it is done."""
     ref: Ref
     child: Child | None = None
-    """What to apply."""
+    """What to apply; of a deletion what it makes room for."""
     live: Live | None = None
     """What is there."""
     mends_ownership: bool = False

@@ -103,6 +103,16 @@ def test_nothing_is_deleted_while_anything(child, live, executed, first):
     assert "shop-old" not in tried
 
 
+@pytest.mark.parametrize(("failing", "is_deleted"), [("shop-mail", True), ("shop-worker", False)])
+def test_what_makes_room_is_deleted_unless_what_comes_lacks_something(child, live, executed, failing, is_deleted):
+    comes = child("keda.sh/v1alpha1 ScaledObject", spec={"scaleTargetRef": {"name": "shop-worker"}})
+    goes = live("autoscaling/v2 HorizontalPodAutoscaler", "shop-old")
+    waits = Step(Outcome.SKIPPED, comes.ref, comes, obstacle=verdicts.waiting("it goes first"))
+    steps = [created(child(name=failing)), waits, Step(Outcome.DELETED, goes.ref, comes, goes)]
+    found, _ = executed(steps, failing)
+    assert (found[-1][0] is Outcome.DELETED) is is_deleted
+
+
 def test_a_deletion_that_fails_ends_the_deletions(live, executed):
     found, tried = executed([deleted(live(name=name)) for name in ("shop-a", "shop-b", "shop-c")], "shop-b")
     assert [outcome for outcome, _ in found] == [Outcome.DELETED, Outcome.FAILED, Outcome.SKIPPED]

@@ -197,6 +197,28 @@ def test_pruning_goes_backwards_through_the_kinds(celery_app, child, live):
     }
 
 
+HPA, KEDA = "autoscaling/v2 HorizontalPodAutoscaler", "keda.sh/v1alpha1 ScaledObject"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "makes_room"),
+    [
+        pytest.param(KEDA, (HPA, {}), True, id="KEDA in place of an HPA"),
+        pytest.param(HPA, (KEDA, {}), True, id="and the other way round"),
+        pytest.param(KEDA, (HPA, {"name": "shop-mail"}), False, id="another group's goes when all is well"),
+        pytest.param(KEDA, (HPA, {"owner": STRANGER}), False, id="another's is not ours to remove"),
+        pytest.param(KEDA, (HPA, {"metadata": DELETED}), False, id="one that is going already need not"),
+        pytest.param("v1 Service", (HPA, {}), False, id="what is no autoscaler needs no room"),
+    ],
+)
+def test_an_autoscaler_makes_room_for_another(celery_app, child, live, wanted, there, makes_room):
+    (kind, more), new = there, child(wanted)
+    old = live(kind, **more)
+    assert (plan.predecessor(celery_app(), new, [old]) == old) is makes_room
+    steps = plan.prunes(celery_app(), [new], [old])
+    assert all(step.child is (new if makes_room else None) for step in steps)
+
+
 @pytest.mark.parametrize(
     ("relations", "may"),
     [((None, LABELS), True), ((OWNER, LABELS), True), ((STRANGER, LABELS), False), ((BEFORE, LABELS), False)],
