@@ -13,7 +13,8 @@ import programs
 import servers
 import yaml
 
-NAME = "Argo CD"
+MODULE = "github.com/argoproj/argo-cd/v3"
+NAME = f"Argo CD {programs.version(MODULE, 'argo-cd')}"
 ACCOUNT = "argocd-application-controller"
 SYSTEM = "argocd"
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ def running(plane, folder):
     """Yield Argo CD at work."""
     kubeconfig = programs.log_in(plane, SYSTEM, ACCOUNT)
     program = programs.built("argo-cd") / "argo-cd"
-    source = programs.required("github.com/argoproj/argo-cd/v3", "argo-cd")
+    source = programs.required(MODULE, "argo-cd")
     for name in ("application-crd.yaml", "appproject-crd.yaml"):
         control_plane.install(plane, yaml.load((source / "manifests/crds" / name).read_text(), yaml.CSafeLoader))
     system = plane.in_namespace(SYSTEM)
@@ -125,7 +126,7 @@ def commands(folder, wrappers, binary):
 
 
 class ArgoCD:
-    account = f"{SYSTEM}:{ACCOUNT}"
+    account, manager = f"{SYSTEM}:{ACCOUNT}", "argocd-controller"
 
     def __init__(self, system):
         self.system = system
@@ -142,7 +143,7 @@ class Repository:
 
     def __init__(self, system, cluster, folder, stack):
         self.system, self.cluster, self.folder, self.stack = system, cluster, folder, stack
-        self.revision = None
+        self.revision, self.names = None, []
         self.git("init", "--quiet", "--initial-branch=main")
 
     def git(self, *args):
@@ -154,24 +155,29 @@ class Repository:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message=any")
         self.revision = self.git("rev-parse", "HEAD")
-        for application in self._applications():
-            self.refresh(application["metadata"]["name"].removeprefix(f"{self.cluster.namespace}-"))
+        for name in self.names:
+            self.refresh(name)
 
-    def apply(self, path, name="shop", *, namespaced=True, **policy):
+    def apply(self, path, name="shop", *, namespaced=True, prune=True):
         """Let the folder be applied as docs/gitops.md says."""
         application = self._application(name)
-        is_new = self.system.request("GET", self.system.path(application)).status == 404
         source = {"repoURL": f"file://{self.folder}", "targetRevision": "main", "path": path}
         destination = {
             "server": "https://kubernetes.default.svc",
             "namespace": self.cluster.namespace if namespaced else "default",
         }
-        policy = {"automated": {"prune": True, "selfHeal": True}, "retry": {"refresh": True}} | policy
+        policy = {"automated": {"prune": prune, "selfHeal": True}, "retry": {"refresh": True}}
         policy["syncOptions"] = ["CreateNamespace=true", "ServerSideApply=true"]
         spec = {"project": "default", "source": source, "destination": destination, "syncPolicy": policy}
         self.system.apply(application | {"spec": spec}).accepted()
-        if is_new:
+        if name not in self.names:
+            self.names.append(name)
             self.stack.callback(self.remove, name)
+
+    def pause(self, name="shop"):
+        """Apply nothing until `apply` is called."""
+        place, patch = self.system.path(self._application(name)), {"spec": {"syncPolicy": {"automated": None}}}
+        self.system.request("PATCH", place, patch, content_type=MERGE).accepted()
 
     def refresh(self, name="shop"):
         """Let Argo CD look at git now, as a webhook of the forge would."""
@@ -203,6 +209,11 @@ class Repository:
         failed = tried and (operation["phase"] == "Failed" or operation.get("retryCount", 0))
         return failed or any(each["type"] == "ComparisonError" for each in status.get("conditions", ()))
 
+    def health(self, name="shop"):
+        """Return the health as far as the last commit is Synced."""
+        revision, sync, health = self._seen(name)
+        return health if (revision, sync) == (self.revision, "Synced") else None
+
     def status(self, name="shop"):
         return self.system.get(self._application(name)).get("status", {})
 
@@ -216,10 +227,6 @@ class Repository:
         status = self.status(name)
         sync, health = status.get("sync", {}), status.get("health", {})
         return sync.get("revision"), sync.get("status"), health.get("status")
-
-    def _applications(self):
-        found = self.system.request("GET", f"/apis/argoproj.io/v1alpha1/namespaces/{SYSTEM}/applications").body["items"]
-        return [each for each in found if each["metadata"]["name"].startswith(f"{self.cluster.namespace}-")]
 
     def _application(self, name):
         finalizers = ["resources-finalizer.argocd.argoproj.io"]

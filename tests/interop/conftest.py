@@ -1,8 +1,13 @@
 """A control plane per run with celery-reconcile installed; a namespace per test; and a table of what was seen."""
 
+from dataclasses import replace
+
 import control_plane
 import pytest
 import reconciler_process
+
+PATIENCE_SECONDS = 300
+"""Tools like these wait, too, before they try again."""
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +31,7 @@ def cluster(plane):
     namespaces = "/api/v1/namespaces"
     created = plane.request("POST", namespaces, {"metadata": {"generateName": "test-"}}).accepted()
     name = created.body["metadata"]["name"]
-    yield plane.in_namespace(name)
+    yield replace(plane.in_namespace(name), patience_seconds=PATIENCE_SECONDS)
     plane.request("DELETE", f"{namespaces}/{name}").accepted()
 
 

@@ -13,7 +13,8 @@ import free_ports
 import programs
 import yaml
 
-NAME = "Flux"
+MODULE = "github.com/fluxcd/kustomize-controller"
+NAME = f"Flux, kustomize-controller {programs.version(MODULE, 'flux')}"
 ACCOUNT = "kustomize-controller"
 SYSTEM = "flux-system"
 SOURCES = "github.com/fluxcd/source-controller@v1.9.0"
@@ -31,7 +32,7 @@ def running(plane, folder):
     """Yield Flux at work; the archives of its sources are in the folder."""
     kubeconfig = programs.log_in(plane, SYSTEM, ACCOUNT)
     program = programs.built("flux") / "kustomize-controller"
-    crds = [programs.required("github.com/fluxcd/kustomize-controller", "flux") / "config/crd/bases"]
+    crds = [programs.required(MODULE, "flux") / "config/crd/bases"]
     sources = programs.required(SOURCES, "flux") / "config/crd/bases"
     crds += [sources / f"source.toolkit.fluxcd.io_{kind}.yaml" for kind in SOURCE_KINDS]
     for path in (each for place in crds for each in (sorted(place.glob("*.yaml")) if place.is_dir() else [place])):
@@ -57,7 +58,7 @@ def running(plane, folder):
 
 
 class Flux:
-    account = f"{SYSTEM}:{ACCOUNT}"
+    account, manager = f"{SYSTEM}:{ACCOUNT}", ACCOUNT
 
     def __init__(self, system, folder, url, part):
         self.system, self.folder, self.url, self.part = system, folder, url, part
@@ -77,7 +78,7 @@ class Repository:
         self.name = cluster.namespace
         self.source = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository"}
         self.source |= {"metadata": {"name": self.name, "namespace": SYSTEM}}
-        self.revision = None
+        self.revision, self.names = None, []
 
     def commit(self):
         """Hand over what is in the folder."""
@@ -95,17 +96,16 @@ class Repository:
         place = f"{system.path(self.source)}/status"
         system.request("PATCH", place, {"status": status}, content_type=MERGE).accepted()
 
-    def apply(self, path, name="shop", *, namespaced=True, **spec):
+    def apply(self, path, name="shop", *, namespaced=True, prune=True):
         """Let the folder be applied as docs/gitops.md says; only that Flux looks more often, and waits less long."""
         kustomization = self._kustomization(name)
         system = self.flux.system
-        is_new = system.request("GET", system.path(kustomization)).status == 404
         source = {"kind": "GitRepository", "name": self.name}
-        into = {"targetNamespace": self.name} if namespaced else {}
-        spec = {"sourceRef": source, "path": path, **into, "interval": "3s"} | spec
-        spec = {"timeout": "5s", "prune": True, "wait": True} | spec
-        system.apply(kustomization | {"spec": spec}).accepted()
-        if is_new:
+        spec = {"sourceRef": source, "path": path, "prune": prune, "suspend": False, "interval": "3s"}
+        spec |= {"timeout": "5s", "wait": True} | ({"targetNamespace": self.name} if namespaced else {})
+        system.apply(kustomization | {"spec": spec}, force="true").accepted()  # suspend is that of `pause`
+        if name not in self.names:
+            self.names.append(name)
             self.stack.callback(self.remove, name)
 
     def is_in_order(self, name="shop"):
@@ -120,6 +120,12 @@ class Repository:
         """Say whether the last commit is applied, and was not healthy in time."""
         condition = self.condition(name)
         return self._tried(name) and condition["reason"] == "HealthCheckFailed" and "InProgress" in condition["message"]
+
+    def pause(self, name="shop"):
+        """Apply nothing until `apply` is called."""
+        system, kustomization = self.flux.system, self._kustomization(name)
+        patch = {"spec": {"suspend": True}}
+        system.request("PATCH", system.path(kustomization), patch, content_type=MERGE).accepted()
 
     def look_again(self, name="shop"):
         """Return when Flux has looked at everything once more."""
@@ -144,8 +150,8 @@ class Repository:
 
     def _tried(self, name):
         live = self.flux.system.get(self._kustomization(name))
-        status, seen = live.get("status", {}), live["metadata"]["generation"]
-        return (status.get("lastAttemptedRevision"), status.get("observedGeneration")) == (self.revision, seen)
+        tried = live.get("status", {}).get("lastAttemptedRevision"), self.condition(name).get("observedGeneration")
+        return tried == (self.revision, live["metadata"]["generation"])
 
     def _kustomization(self, name):
         metadata = {"name": f"{self.name}-{name}", "namespace": SYSTEM}

@@ -4,6 +4,7 @@ The `tool` lines of a module's go.mod name what is built: commands of what it re
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,14 @@ def built(name: str) -> Path:
 def required(name: str, of: str) -> Path:
     """Return the folder of a Go module that the module `of` requires, or that has its version in its name."""
     return build.module(name, MODULES / of)
+
+
+def version(name: str, of: str) -> str:
+    """Return the version of a Go module that the module `of` requires, such as v1.2.3."""
+    [found] = re.findall(
+        rf"^(?:require)?\s*{re.escape(name)} (v\S+)", (MODULES / of / "go.mod").read_text(), re.MULTILINE
+    )
+    return found
 
 
 def _build(module: Path, go: str, new: Path) -> None:
