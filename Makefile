@@ -110,7 +110,7 @@ lock: $(audit) ## pin anew, by version and hash, what goes into the image and wh
 	$(PIN) --extra reconciler --extra sqs --output-file requirements/image.txt pyproject.toml
 	$(bin)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(PIN) --output-file requirements/build.txt -
-	$(bin)/python release/base.py requirements/base.txt
+	$(bin)/python release/base.py requirements/debian.sha256
 
 audit: $(audit) ## licenses and known vulnerabilities of what requirements/ pins; needs the network
 	rm -rf .venv/image && $(PYTHON) -m venv --without-pip .venv/image

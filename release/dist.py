@@ -44,7 +44,7 @@ def main(folder: Path, repository: str) -> None:
         for name, installation in _installations(source).items():
             head = f"# celery-render {version}, {installation.relative_to(source)}\n"
             (folder / name).write_text(head + _manifests(installation, repository))
-        packed, content = chart.archive(source, repository, int(_git("log", "-1", "--format=%ct")))
+        packed, content = chart.archive(source, repository, int(_committed()))
         (folder / packed).write_bytes(content)
         made = _image(source, folder, version, f"{repository}:{version}")
         _bills_of_materials(source, folder, made, f"{repository}:{version}")
@@ -132,14 +132,14 @@ def _bills_of_materials(source: Path, folder: Path, made: image.Image, name: str
     environment = source / "installed"
     venv.create(environment, with_pip=False)
     [packages] = environment.glob("lib/python*/site-packages")
-    (packages / "image.pth").write_text("".join(f"{layer.folder}{image.PACKAGES}\n" for layer in made.layers[1:]))
+    (packages / "image.pth").write_text("".join(f"{folder}{image.PACKAGES}\n" for folder in made.installed))
     command = [Path(sys.prefix) / "release/bin/python", "-m", "cyclonedx_py", "environment", "--output-reproducible"]
     options = ["--pyproject", source / "pyproject.toml", "--output-file", folder / "wheel.cdx.json", environment]
     subprocess.run([*command, *options], env=_as_old_as_the_commit(), check=True)
     wheel = json.loads((folder / "wheel.cdx.json").read_text())
     _write(
         folder / "image.cdx.json",
-        _with_debian(wheel, base.packages(source / "requirements/base.txt"), name, made.digest),
+        _with_debian(wheel, base.packages(source / "requirements/debian.sha256"), name, made.digest),
     )
 
 

@@ -1,7 +1,8 @@
 """The image, as an OCI image layout in a tar file: made without a container engine or root, the same bytes each time.
 
-Three layers: Debian's Python (requirements/base.txt), the packages that requirements/image.txt pins, and the wheel. The
-first two are the same from one release to the next as long as their pins are. It is for linux/amd64, and made there.
+Three layers: Debian's Python (pinned in requirements/debian.sha256), the packages that requirements/image.txt pins, and
+the wheel. The first two are the same from one release to the next as long as their pins are. It is for linux/amd64, and
+made there.
 """
 
 import gzip
@@ -30,39 +31,33 @@ OCI = "application/vnd.oci.image"
 CREATED = "org.opencontainers.image.created"
 
 
-class Layer(NamedTuple):
-    made_of: str
-    folder: Path
-
-
 class Image(NamedTuple):
     digest: str
     """The manifest's: what is pulled, and signed, by it."""
-    layers: list[Layer]
+    installed: list[Path]
+    """Folders of what is in there below PACKAGES."""
 
 
 def make(target: Path, name: str, wheel: Path, requirements: Path, labels: dict[str, str]) -> Image:
-    """Write the image of this name (with its tag) to target; its layers are left in folders beside it.
+    """Write the image of this name (with its tag) to target; what is in it stays in folders beside that.
 
     It was created when its labels say. Raises base.NoPackages.
     """
     place = target.with_suffix(".layers")
-    layers = [
-        Layer("requirements/base.txt", _python(place / "base", base.packages(requirements / "base.txt"))),
-        Layer("requirements/image.txt", place / "packages"),
-        Layer(wheel.name, place / "wheel"),
-    ]
-    for layer, wheels in zip(layers[1:], (_downloaded(place, requirements / "image.txt"), [wheel]), strict=True):
-        for each in wheels:
-            _install(each, layer.folder)
-    for layer, folder in zip(layers, (f"/usr/lib/{PYTHON}", PACKAGES, PACKAGES), strict=True):
-        _compile(layers[0].folder, layer.folder, folder)
-    return Image(_write(target, name, layers, labels), layers)
+    python, packages, own = (place / layer for layer in ("python", "packages", "wheel"))
+    _unpack(base.packages(requirements / "debian.sha256"), python)
+    _compile(python, python, f"/usr/lib/{PYTHON}")
+    _install(_downloaded(requirements / "image.txt", place / "wheels"), packages)
+    _compile(python, packages, PACKAGES)
+    _install([wheel], own)
+    _compile(python, own, PACKAGES)
+    made_of = {"requirements/debian.sha256": python, "requirements/image.txt": packages, wheel.name: own}
+    return Image(_write(target, name, made_of, labels), [packages, own])
 
 
-def _python(root: Path, packages: list[Path]) -> Path:
+def _unpack(debian: list[Path], root: Path) -> None:
     """Unpack Debian's packages, and do what their scripts would where it matters here."""
-    for package in packages:
+    for package in debian:
         with (
             subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacking,
             tarfile.open(fileobj=unpacking.stdout, mode="r|") as files,
@@ -77,7 +72,6 @@ def _python(root: Path, packages: list[Path]) -> Path:
     _link(root / "usr/bin/python3", PYTHON)
     _file(root / "etc/passwd", f"root:x:0:0::/root:\nnonroot:x:{USER}:{USER}::/nonexistent:\n")
     _file(root / "etc/group", f"root:x:0:\nnonroot:x:{USER}:\n")
-    return root
 
 
 def _kept(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo | None:
@@ -99,9 +93,8 @@ def _link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def _downloaded(place: Path, pins: Path) -> list[Path]:
+def _downloaded(pins: Path, folder: Path) -> list[Path]:
     """Return the pinned packages' wheels, each with one of its hashes."""
-    folder = place / "wheels"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps"]
     options = ["--only-binary=:all:", f"--python-version={PYTHON.removeprefix('python')}"]
     platforms = [f"--platform={each}" for each in PLATFORMS]
@@ -109,11 +102,12 @@ def _downloaded(place: Path, pins: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def _install(wheel: Path, root: Path) -> None:
+def _install(wheels: list[Path], root: Path) -> None:
     places = {"purelib": PACKAGES, "platlib": PACKAGES, "scripts": "/usr/local/bin", "data": "/usr/local"}
     destination = SchemeDictionaryDestination(places, f"/usr/bin/{PYTHON}", "posix", destdir=str(root))
-    with WheelFile.open(wheel) as source:
-        installer.install(source, destination, {"INSTALLER": b"installer\n"})
+    for wheel in wheels:
+        with WheelFile.open(wheel) as source:
+            installer.install(source, destination, {"INSTALLER": b"installer\n"})
 
 
 def _compile(python: Path, root: Path, folder: str) -> None:
@@ -125,7 +119,7 @@ def _compile(python: Path, root: Path, folder: str) -> None:
     subprocess.run([*run, "-W", "ignore", "-m", "compileall", *options], env=environment, check=True)
 
 
-def _write(target: Path, name: str, layers: list[Layer], labels: dict[str, str]) -> str:
+def _write(target: Path, name: str, layers: dict[str, Path], labels: dict[str, str]) -> str:
     created = labels[CREATED]
     blobs: dict[str, bytes] = {}
 
@@ -134,7 +128,7 @@ def _write(target: Path, name: str, layers: list[Layer], labels: dict[str, str])
         blobs[f"blobs/sha256/{digest}"] = content
         return {"mediaType": f"{OCI}.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
 
-    tars = [_tar(layer.folder) for layer in layers]
+    tars = [_tar(folder) for folder in layers.values()]
     config = {
         "created": created,
         "architecture": "amd64",
@@ -146,7 +140,7 @@ def _write(target: Path, name: str, layers: list[Layer], labels: dict[str, str])
             "Labels": labels,
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]},
-        "history": [{"created": created, "created_by": f"release/image.py: {layer.made_of}"} for layer in layers],
+        "history": [{"created": created, "created_by": f"release/image.py: {made_of}"} for made_of in layers],
     }
     manifest = {
         "schemaVersion": 2,

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import base
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -58,3 +59,10 @@ def test_the_image_is_based_on_a_digest():
     [base, *others] = re.findall(r"^FROM (.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert re.fullmatch(r"python:\S+@sha256:[0-9a-f]{64} AS base", base)
     assert {other.split()[0] for other in others} == {"base"}
+
+
+def test_the_packages_of_debian_are_pinned_by_hash_and_named_by_no_host():
+    head, *lines = (ROOT / "requirements/debian.sha256").read_text().splitlines()
+    assert head == f"# Debian {base.SUITE}, amd64: make lock"
+    pins = [re.fullmatch(r"[0-9a-f]{64}  pool/\S+/([a-z0-9.+-]+)_[^/_]+_(?:amd64|all)\.deb", line) for line in lines]
+    assert sorted(pin and pin[1] for pin in pins) == sorted(base.PACKAGES), "make lock"
