@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from reconciler.apply import children, fights, plan, verdicts
+from reconciler.apply import admission, children, fights, plan, verdicts
 from reconciler.apply import known as known_
 from reconciler.apply.children import Scene
 from reconciler.apply.fights import Fight
@@ -238,6 +238,7 @@ def _account(world: World, app: App, memory: Memory, troubles: Mapping[Ref, Why]
         tuple(fight.words(ref) for ref, fight in sorted(memory.known.fights.items()) if fight.is_open),
         world.installation,
         memory.warned.warnings,
+        tuple(admission.words(*each) for each in sorted(memory.known.altered.items())),
         troubles,
     )
 

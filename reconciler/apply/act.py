@@ -51,7 +51,7 @@ def write(step: Step, cluster: Cluster) -> Live | None:
     elif step.child:
         if step.mends_ownership and step.live:
             _mend_ownership(step.child, step.live, cluster)
-        live = Live.of(cluster.apply(step.child.guarded, dry_run=False), packs=False)
+        live = Live.of(cluster.apply(step.child.guarded, dry_run=False))
     log.info("%s %s%s", step.ref, step.outcome, "".join(f" {path}" for path in paths(step.changes)))
     return live
 

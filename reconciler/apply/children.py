@@ -62,7 +62,7 @@ def _applied(scene: Scene, app: App, known: Known, wanted: tuple[Manifest, ...],
     written = {each.step.ref: each.live for each in done if each.is_written}
     for ref, live in written.items():
         store = scene.cache.children[ref.kind].of(ref.namespace)
-        store.take(live, ours=True) if live else store.drop(ref, ours=True)
+        store.take(live.looked_into, ours=True) if live else store.drop(ref, ours=True)
     if is_new and any(isinstance(each.error, Conflict) for each in done):  # a name is taken: see by whom
         again = _applied(scene, app, replace(after, failures=known.failures), wanted, is_new=False)
         return again._replace(results=(*(each for each in results if each.outcome.writes), *again.results))

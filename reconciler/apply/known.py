@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
-from reconciler.apply import fights, verdicts
+from reconciler.apply import admission, fights, verdicts
 from reconciler.apply.child import Child
 from reconciler.apply.fights import Fight
 from reconciler.apply.step import Done
@@ -47,6 +47,8 @@ class Known:
     generation: int = -1
     clean: Mapping[Ref, tuple[bytes, bytes]] = field(default_factory=dict)
     """Children the server has nothing to change about: digests of what was desired and of what was there."""
+    altered: Mapping[Ref, tuple[str, ...]] = field(default_factory=dict)
+    """Of which children the cluster has changed fields of ours on their way in, and which."""
     rest: bytes | None = None
     """Everything there was of the app when there was nothing left to do; None while there is."""
     verdict: Verdict | None = None
@@ -110,10 +112,20 @@ class Known:
             generation=app.generation,
             rest=None,
             clean={**_of(still, self.clean), **dict(_clean(children, tried))},
+            altered={child.ref: found for child in children if (found := self._altered(child, tried.get(child.ref)))},
             verdict=verdicts.together(obstacles.values()),
             failures=failures,
             fights={**_of(still, self.fights), **contested},
         )
+
+    def _altered(self, child: Child, done: Done | None) -> tuple[str, ...]:
+        """Return which of a child's fields the cluster has changed, by the server's last answer about it."""
+        if done and done.is_written and done.live:
+            return admission.altered(child.desired, done.live.manifest)
+        if child.answer:
+            return admission.altered(child.desired, child.answer)
+        is_as_before = child.obstacle or self.is_clean(child)
+        return self.altered.get(child.ref, ()) if is_as_before else ()  # else it is there to the letter
 
     def resting(self, lives: Mapping[Ref, Live]) -> Self:
         return replace(self, rest=digested(lives))

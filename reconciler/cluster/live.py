@@ -110,7 +110,7 @@ class Live:
     """What is stable of it and its managedFields, until it was looked into; then nothing."""
 
     @classmethod
-    def of(cls, manifest: Manifest, old: "Live | None" = None, *, packs: bool = True) -> Self:
+    def of(cls, manifest: Manifest, old: "Live | None" = None) -> Self:
         """Return the object; of one that differs from what it was in nothing stable, only what is told."""
         metadata, labels = manifest["metadata"], manifest["metadata"].get("labels") or {}
         text, spec = text_of(stable(manifest)), manifest.get("spec") or {}
@@ -130,7 +130,7 @@ class Live:
             storage=((spec.get("resources") or {}).get("requests") or {}).get("storage", ""),
             status=_told(manifest.get("status") or {}) if manifest["kind"] in TOLD else {},
             digest=found,
-            packed=b"" if is_known or not packs else zlib.compress(f"{text}\n{text_of(owners)}".encode(), 1),
+            packed=b"" if is_known else zlib.compress(f"{text}\n{text_of(owners)}".encode(), 1),
         )
 
     @property

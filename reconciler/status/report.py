@@ -54,6 +54,8 @@ class Account(NamedTuple):
     """Which installation says so."""
     warnings: tuple[str, ...] = ()
     """What in the spec will hurt."""
+    altered: tuple[str, ...] = ()
+    """Which fields of children the cluster changes on their way in."""
     troubles: Mapping[Ref, Why] = {}
     """Why pods are not ready, by Deployment."""
 
@@ -184,18 +186,19 @@ def _contradictions(account: Account, before: Conditions) -> Iterator[Condition]
 
 
 def _warned(account: Account, before: Conditions) -> Iterator[Condition]:
-    """Yield what in the spec will hurt; once something did, also that nothing does any more."""
-    if account.warnings:
-        yield Condition(WARNED, "True", "WillHurt", _cut(account.warnings))
+    """Yield what in the spec will hurt, or is not what runs; once something did, also that nothing does any more."""
+    if account.warnings or account.altered:
+        reason = "WillHurt" if account.warnings else "ChangedOnAdmission"
+        yield Condition(WARNED, "True", reason, "; ".join([*_cut(account.warnings), *account.altered]))
     elif WARNED in before:
         yield Condition(WARNED, "False", "NothingKnown", "nothing is known of the spec that will hurt")
 
 
-def _cut(messages: tuple[str, ...]) -> str:
+def _cut(messages: tuple[str, ...]) -> tuple[str, ...]:
     """Return as many of the messages as there is room for, and how many more there are."""
     count = sum(length <= LONGEST_WARNINGS for length in accumulate(map(len, messages)))
     rest = [f"and {more} more, which celery-render prints"] if (more := len(messages) - count) else []
-    return "; ".join([*messages[:count], *rest])
+    return (*messages[:count], *rest)
 
 
 def _condition(app: App, condition: Condition, old: Manifest, now: datetime) -> Manifest:

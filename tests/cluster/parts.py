@@ -151,7 +151,7 @@ def kubeconfig(address: str, port: int, token: str) -> str:
 
 
 def node(name: str) -> dict[str, Any]:
-    room = {"cpu": "8", "memory": "16Gi", "pods": "110"}
+    room = {"cpu": "8", "memory": "16Gi", "ephemeral-storage": "100Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
         "kind": "Node",

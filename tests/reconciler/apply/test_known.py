@@ -264,3 +264,21 @@ def test_a_fight_is_kept_while_nothing_happens(celery_app, child, live, clean, m
     drifted = child(live=live(spec={"replicas": 9}), changes=[IMAGE])
     known = setting_back(clean, celery_app(), drifted, live(), moment(0))
     assert known.after(celery_app(), [child(live=live())], [], moment(60)).fights == known.fights
+
+
+# What the cluster changes on the way in
+
+
+def test_what_was_changed_on_the_way_in_is_known_until_it_is_no_more(celery_app, child, live, moment):
+    def deployment(image):
+        return {"spec": {"template": {"spec": {"containers": [{"name": "worker", "image": image}]}}}}
+
+    path = "spec.template.spec.containers[0].image"
+    wanted, changed = child(**deployment("shop:1")), live(**deployment("mirror/shop:1"))
+    known = Known().after(celery_app(), [wanted], [done(wanted, changed)], moment(0))
+    assert known.altered == {wanted.ref: (path,)}
+    there = replace(wanted, live=changed)
+    known = known.after(celery_app(), [there], [], moment(1))
+    assert known.altered == {wanted.ref: (path,)}, "the server was not asked again"
+    known = known.after(celery_app(), [replace(wanted, live=live(**deployment("shop:1")))], [], moment(2))
+    assert known.altered == {}

@@ -377,6 +377,19 @@ def test_what_will_hurt_is_said_and_once_something_did_also_that_nothing_does_an
     assert warned(celery_app(status=status), LATER)[1] == nothing
 
 
+def test_what_the_cluster_changes_on_the_way_in_is_said_beside_them(celery_app):
+    def said(app, **known):
+        status = report.status(Account(app, (), **known), NOW)
+        return status, [each for each in status["conditions"] if each["type"] == "Warned"]
+
+    status, [found] = said(celery_app(), altered=("the cluster changes a",))
+    assert (found["status"], found["reason"]) == ("True", "ChangedOnAdmission")
+    assert found["message"] == "the cluster changes a"
+    _, [found] = said(celery_app(), altered=("the cluster changes a",), warnings=("spec.a: hurts",))
+    assert (found["reason"], found["message"]) == ("WillHurt", "spec.a: hurts; the cluster changes a")
+    assert said(celery_app(status=status))[1][0]["status"] == "False"
+
+
 def test_of_many_warnings_as_many_are_said_as_there_is_room_for(celery_app):
     [(_, _, message)] = warned(celery_app(), NOW, *(f"spec.workers[{number}]: hurts" for number in range(500)))[1]
     assert len(message) < 5000
