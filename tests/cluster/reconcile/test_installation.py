@@ -216,8 +216,9 @@ def test_the_network_policy_opens_what_is_needed_and_nothing_near(installed):
     [ingress] = live["ingress"]
     [container] = template["spec"]["containers"]
     assert [port["port"] for port in ingress["ports"]] == [port["name"] for port in container["ports"]]
-    names, servers = live["egress"]
+    names, openshift, servers = live["egress"]
     assert {port["port"] for port in names["ports"]} == {53}
+    assert [{port["port"] for port in openshift["ports"]}, len(openshift["to"])] == [{5353}, 1]
     assert {port["port"] for port in servers["ports"]} == {443, 6443, 5671, 5672, 6379, 6380, 26379}
     blocks = [peer["ipBlock"] for peer in servers["to"] if "ipBlock" in peer]
     closed = {ip_network(each) for block in blocks for each in block["except"]}

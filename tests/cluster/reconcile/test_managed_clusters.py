@@ -4,11 +4,16 @@ A real webhook, and Kubernetes' own policies, do what the providers' do. What th
 docs/kubernetes.md.
 """
 
+from pathlib import Path
+
 import admission
 import pytest
+import yaml
 from admission import Refused
 
 pytest_plugins = "reconciling"
+
+BASE = Path(__file__).parents[3] / "kustomize/base"
 
 RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
 WHOLE = {
@@ -116,6 +121,11 @@ def openshift(thing):
     if thing["kind"] != "Pod":
         return
     whole = thing["spec"].setdefault("securityContext", {})
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if thing["spec"].get(field):
+            raise Refused(f"unable to validate against any security context constraint: [spec.{field}: not allowed]")
+    if (group := whole.get("fsGroup", UIDS[0])) not in UIDS:
+        raise Refused(f"unable to validate against any security context constraint: [.spec.fsGroup: {group}]")
     for number, each in enumerate(containers(thing)):
         own = each.setdefault("securityContext", {})
         if (user := own.get("runAsUser", whole.get("runAsUser", UIDS[0]))) not in UIDS:
@@ -337,3 +347,13 @@ def test_a_user_of_its_own_is_refused_by_openshift_and_it_is_said(shop, reconcil
         assert_nothing_is_written(shop, reconciler)
         shop.take(podSecurityContext={"runAsNonRoot": True})
         reconciler.until_ready()
+
+
+def test_the_reconciler_itself_runs_under_openshifts_constraints(installed, cluster):
+    base = yaml.load_all(installed.kubectl("kustomize", BASE).stdout, yaml.CSafeLoader)
+    [deployment] = [each for each in base if each["kind"] == "Deployment"]
+    deployment["metadata"]["namespace"] = cluster.namespace
+    with admission.changing(cluster, openshift):
+        cluster.apply(deployment).accepted()
+        cluster.wait_until(lambda: cluster.is_rolled_out(deployment))
+        assert {pod["spec"]["containers"][0]["securityContext"]["runAsUser"] for pod in cluster.pods()} == {UIDS[0]}
