@@ -17,7 +17,7 @@ APP_LABEL = naming.APP_LABEL
 
 
 class Kind(NamedTuple):
-    """A kind of object and where the API server keeps it. All of ours are namespaced."""
+    """A kind of object and where the API server keeps it. All of ours but namespaces are in one."""
 
     api_version: str
     name: str
@@ -61,6 +61,7 @@ TRIGGER_AUTHENTICATION = Kind(
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", optional=True, installed_by=KEDA)
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 POD = Kind("v1", "Pod", "pods")
+NAMESPACE = Kind("v1", "Namespace", "namespaces")
 POD_METRICS = Kind("metrics.k8s.io/v1beta1", "PodMetrics", "pods")
 SECRET = Kind("v1", "Secret", "secrets")
 TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews")

@@ -17,7 +17,7 @@ import urllib3
 
 from reconciler.cluster import errors
 from reconciler.cluster.transport import Access, Request, Transport, parsed
-from reconciler.model import FIELD_MANAGER, Kind, Manifest, Ref
+from reconciler.model import FIELD_MANAGER, NAMESPACE, Kind, Manifest, Ref
 from render.since import number
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Cluster:
     def has_namespace(self, name: str) -> bool:
         """Say whether a namespace is there, or may not be asked about."""
         try:
-            self._send(Request(f"Namespace/{name}", "get", "GET", f"/api/v1/namespaces/{quote(name, safe='')}"))
+            self._send(Request(f"Namespace/{name}", "get", "GET", NAMESPACE.path(name=quote(name, safe=""))))
         except errors.NotFound:
             return False
         except errors.Forbidden:
