@@ -12,10 +12,21 @@ from render import emit, function, pipeline, schema, since, starter, write
 from render.errors import InvalidInput, Problem, UnsafeOutput
 
 
+def _one(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
+    if len(given) > 1:
+        raise click.UsageError("-o names one folder; each app has its own in it.")
+    return given[0] if given else None
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, metavar="FILE…")
 @click.option(
-    "-o", "--output", metavar="DIR", help="Write a kustomize base into DIR: a folder for each app, and a list of them."
+    "-o",
+    "--output",
+    metavar="DIR",
+    multiple=True,
+    callback=_one,
+    help="Write a kustomize base into DIR: a folder for each app, and a list of them.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when DIR is out of date.")
 @click.option("--strict", is_flag=True, help="Refuse what is only warned of, too.")

@@ -284,6 +284,7 @@ def test_the_problems_of_the_readme_are_what_is_printed(tmp_path):
         pytest.param(["app.yaml", "--kubernetes", "1.32"], id="a release that is not supported"),
         pytest.param(["--nonsense"], id="an unknown option"),
         pytest.param(["app.yaml", "-o", ""], id="a folder without a name"),
+        pytest.param(["app.yaml", "-o", "out", "-o", "more"], id="two folders"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_with_a_hint(arguments, tmp_path):
