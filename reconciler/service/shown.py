@@ -10,6 +10,7 @@ from reconciler.cluster.errors import ClusterError, Expired, ListFailed, NotFoun
 from reconciler.cluster.live import App
 from reconciler.model import APP_LABEL, CELERY_APP, LEASE, POD, Manifest, Ref, Unready
 from reconciler.status import pods, quiet, text
+from reconciler.status.explain import MANY_PODS
 from render.naming import COMPONENT_LABEL
 
 WATCH_SECONDS = 300.0
@@ -56,7 +57,10 @@ def absence(cluster: Cluster, reconciler: str) -> str:
 
 
 def unready(cluster: Cluster, app: Manifest) -> tuple[dict[str, list[Unready]], list[str]]:
-    """Return why pods of each of an app's components are not ready, and what of it may not be read."""
+    """Return why pods of each of an app's components are not ready, by their names, and what of it may not be read.
+
+    Events are asked of those only that are shown: there may be hundreds of pods.
+    """
     known = App.of(app)
     where = Where(known.ref.namespace, f"{APP_LABEL}={known.label}")
     try:
@@ -66,7 +70,10 @@ def unready(cluster: Cluster, app: Manifest) -> tuple[dict[str, list[Unready]], 
         found: dict[str, list[Unready]] = {}
         for component, why in listed.items:
             if why:
-                found.setdefault(component, []).append(_voiced(cluster, why))
+                found.setdefault(component, []).append(why)
+        for component, its in found.items():
+            its.sort(key=lambda each: each.pod.name)
+            found[component] = [*(_voiced(cluster, each) for each in its[:MANY_PODS]), *its[MANY_PODS:]]
     except ListFailed as failure:
         return {}, [f"Nothing is known of its pods: {failure}"]
     return found, []

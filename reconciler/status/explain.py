@@ -88,7 +88,7 @@ def _single(there: Mapping[str, Any] | None) -> str:
 
 def _pods(namespace: str, unready: Iterable[Unready]) -> Iterator[str]:
     """Yield why each pod is not ready, and where there is more to be read."""
-    found = sorted(unready, key=lambda each: each.pod.name)
+    found = list(unready)
     for each in found[:MANY_PODS]:
         why = ": ".join(filter(None, [each.reason, each.message])) or "it does not say why"
         yield f"  Pod {each.pod.name} is not ready: {why}"

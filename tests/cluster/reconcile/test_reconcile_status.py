@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model import CHILD_KINDS
+from reconciler.service import shown
 from reconciler.status import quiet
 
 pytest_plugins = "reconciling"
@@ -238,3 +239,21 @@ def test_an_autoscalers_decision_is_told(shop, reconciler):
     shop.cluster.wait_until(lambda: reconciler.run() and shop.live["status"]["workersReady"] == "2/2")
     [group] = shop.live["status"]["workers"]
     assert group == {"name": "worker", "replicas": 2, "readyReplicas": 2, "desiredReplicas": 2}
+
+
+def test_what_pods_do_not_say_is_asked_of_those_that_are_shown(shop, reconciler):
+    """Each of five waits for a volume; `explain` shows three, and counts the rest."""
+    shop.take()
+    bound = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    labels = {"celeryproject.org/app": "shop", "celeryproject.org/component": "worker"}
+    spec = {"nodeName": "none", "containers": [{"name": "worker", "image": "registry.example.com/shop:1"}]}
+    path = f"/api/v1/namespaces/{shop.cluster.namespace}/pods"
+    for number in range(5):
+        pod = {"metadata": {"name": f"shop-{number}", "labels": labels}, "spec": spec}
+        shop.cluster.request("POST", path, pod).accepted()
+        status = {"status": {"conditions": [bound]}}
+        content_type = "application/merge-patch+json"
+        shop.cluster.request("PATCH", f"{path}/shop-{number}/status", status, content_type=content_type).accepted()
+    found, problems = shown.unready(reconciler.client, shop.live)
+    assert ([each.pod.name for each in found["worker"]], problems) == ([f"shop-{each}" for each in range(5)], [])
+    assert reconciler.requests == {"list": 1 + 3}
