@@ -142,7 +142,9 @@ REFUSALS += [
     "too many requests",
     "is not among the predefined_queues",
 ]
-REFUSALS += ["is not valid", "may not read it", "belongs to another account", *faults.WORDS]
+WORDS = frozenset(value for name, value in vars(faults).items() if name.isupper() and isinstance(value, str))
+"""All that is said of a broker that cannot be read."""
+REFUSALS += ["is not valid", "may not read it", "belongs to another account", *WORDS]
 OPENINGS = re.compile(
     rb"|\*1\r\n\$4\r\nPING\r\n|AMQP\x00\x00\x09\x01|\x16\x03[\x00-\x04](?s:.*)|POST / HTTP/1\.1\r\n(?s:.*)"
 )

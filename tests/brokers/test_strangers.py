@@ -9,6 +9,7 @@ from urllib.parse import quote
 import free_ports
 import pytest
 import servers
+from inputs import WORDS
 
 from reconciler.scaling.brokers import faults, hosts, sqs
 from reconciler.scaling.brokers.broker import Broker
@@ -74,7 +75,7 @@ def read(crew, new_demand):
 
 def is_ours(message, url):
     """Say whether a message is of the fixed words, after the address that the app itself has written."""
-    ours = faults.WORDS | {f"no answer within {PATIENT} s", sqs.REFUSED, "its answer is not understood"}
+    ours = WORDS | {f"no answer within {PATIENT} s", sqs.REFUSED, "its answer is not understood"}
     return any(message in (f"{Broker(url)}: {word}", f"{Broker(url)}: queue celery: {word}") for word in ours)
 
 

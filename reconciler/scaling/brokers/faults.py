@@ -36,8 +36,6 @@ ABSENT = "it is not there, or its node is down"
 COMMAND = "it refuses a command that is needed"
 UNKNOWN = "its answers, or the settings for it, are not understood"
 
-WORDS = frozenset(value for name, value in vars().copy().items() if name.isupper() and isinstance(value, str))
-
 # By the names of the classes: they are the clients' of kombu, which are its business.
 _CLASSES = {
     "kombu.exceptions.LimitExceeded": FULL,
@@ -94,7 +92,7 @@ _LOGIN_METHOD = (0, 0)
 
 
 def words(error: BaseException) -> str:
-    """Return one of WORDS for an error of any client."""
+    """Return one of the texts above for an error of any client."""
     if hosts.was_denied():
         return DENIED
     return next((found for each in _chain(error) if (found := _of(each))), UNKNOWN)
