@@ -28,6 +28,7 @@ GATES = {
     "H2CContainerProbe": (".httpGet.protocol",),
     "HPAConfigurableTolerance": (".behavior.scaleUp.tolerance", ".behavior.scaleDown.tolerance"),
     "ImageVolume": (".volumes[].image",),
+    "VolumeAttributesClass": (".volumeClaimTemplate.spec.volumeAttributesClassName",),
     "VolumeBindMountOptions": (".bindMountOptions",),
 }
 """How the places of fields end that are behind a feature gate. The OpenAPI says it of some; that none is missing shows

@@ -1,6 +1,7 @@
 """Which release of Kubernetes knows which field of an app, and which keeps it: what since.json holds.
 
-An API server refuses a child with a field that it does not know. One whose feature gate is off it drops without a word.
+An API server refuses a child with a field that it does not know. One whose feature gate is off it drops without a word,
+and refuses the child where what is left cannot be.
 """
 
 import json
@@ -12,6 +13,9 @@ from typing import Any, NamedTuple
 from render.errors import Path
 
 Json = dict[str, Any]
+
+REFUSED = ("fileKeyRef",)
+"""Fields that are all of what they are in: dropped, they leave a variable from nowhere."""
 
 
 class Since(NamedTuple):
@@ -77,7 +81,8 @@ def doubtful(data: Json, release: str) -> Iterator[tuple[Path, str]]:
         if number(since.release) > number(nearest):
             continue
         if stage := known.off(since).get(nearest):
-            yield path, f"is {stage} in Kubernetes {nearest}: it is dropped unless the feature gate {since.gate} is on"
+            what = "refused" if path[-1] in REFUSED else "dropped"
+            yield path, f"is {stage} in Kubernetes {nearest}: it is {what} unless the feature gate {since.gate} is on"
         elif not release:
             yield path, f"{known.needs(since)}: say with --kubernetes which release yours is"
 

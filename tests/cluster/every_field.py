@@ -122,10 +122,10 @@ def needed() -> list[str]:
 
 
 def known(example: Example, release: str) -> Example:
-    """Return the example without the fields that a release of Kubernetes does not know."""
+    """Return the example without the fields that a release of Kubernetes does not take."""
     schema, path = (GROUP, "workers[]") if example.is_group else (SPEC, "")
     whole = example.whole
-    while younger := [place for field, place in places(whole, schema, path) if is_younger(field, release)]:
+    while younger := [place for field, place in places(whole, schema, path) if is_refused(field, release)]:
         whole = without(whole, younger[0])
     found: dict[str, Place] = {}
     for field, place in places(whole, schema, path):
@@ -133,9 +133,10 @@ def known(example: Example, release: str) -> Example:
     return Example(whole, example.is_group, found)
 
 
-def is_younger(field: str, release: str) -> bool:
-    """Say whether a release of Kubernetes does not know a field, or what it is in."""
-    return any(since.number(each.release) > since.number(release) for each in _came_with(field))
+def is_refused(field: str, release: str) -> bool:
+    """Say whether a release of Kubernetes refuses a child with a field: it does not know it, or drops all there is."""
+    is_younger = any(since.number(each.release) > since.number(release) for each in _came_with(field))
+    return is_younger or (is_dropped(field, release) and any(f".{name}" in field for name in since.REFUSED))
 
 
 def is_dropped(field: str, release: str) -> bool:
@@ -149,7 +150,7 @@ def _came_with(field: str) -> list[since.Since]:
 
 @cache
 def trials(release: str) -> dict[str, Trial]:
-    """Return a trial for every field that an example has and a release of Kubernetes knows."""
+    """Return a trial for every field that an example has and a release of Kubernetes takes."""
     tried: dict[tuple[int, Place], Trial] = {}
     found = {}
     fit = [known(example, release) for example in examples()]

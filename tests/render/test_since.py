@@ -49,7 +49,7 @@ def mounting_an_image():
     [
         pytest.param("1.33", f"{NEEDS_KEY}, this is 1.33: remove it", id="unknown"),
         pytest.param(
-            "1.34", "is alpha in Kubernetes 1.34: it is dropped unless the feature gate EnvFiles is on", id="alpha"
+            "1.34", "is alpha in Kubernetes 1.34: it is refused unless the feature gate EnvFiles is on", id="alpha"
         ),
         pytest.param("1.37", "", id="there"),
         pytest.param("1.38", "", id="a release that is newer than any known here"),

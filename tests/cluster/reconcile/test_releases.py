@@ -15,6 +15,12 @@ YOUNG = {
     "volumes": [{"name": "data", "emptyDir": {"mode": 448}}],
     "volumeMounts": [{"name": "data", "mountPath": "/data"}],
 }
+FROM_A_FILE = {
+    "volumes": [{"name": "data", "emptyDir": {}}],
+    "env": [
+        {"name": "TOKEN", "valueFrom": {"fileKeyRef": {"volumeName": "data", "path": "all.env", "key": "TOKEN"}}},
+    ],
+}
 PLACE = "spec.volumes[0].emptyDir.mode"
 GATED = "needs Kubernetes 1.37 with the feature gate EmptyDirVolumeMode"
 
@@ -54,6 +60,23 @@ def test_an_app_with_a_younger_field_is_stalled_in_these_words_and_all_others_ar
     assert shop.conditions["Stalled"] == "True"
     assert shop.ready[1:] == ("InvalidSpec", f"{PLACE}: {GATED}, this is {release}: remove it")
     assert not [name for name in shop.names() if "shop-" in name]
+
+
+def test_what_is_refused_where_its_gate_is_off_is_warned_of_and_refused_in_that_app_alone(
+    shop, another, reconciler, release
+):
+    shop.take(**FROM_A_FILE)
+    reconciler.run()
+    assert "Deployment another-worker" in another.names()
+    [came] = {found for place, found in since.table().fields.items() if place == ".spec.env[].valueFrom.fileKeyRef"}
+    if since.number(came.release) > since.number(release):
+        assert shop.ready[1] == "InvalidSpec"
+    elif release in since.table().off(came):
+        warned = [each["message"] for each in shop.live["status"]["conditions"] if each["type"] == "Warned"]
+        assert "it is refused unless the feature gate EnvFiles is on" in str(warned)
+        assert "must specify one of" in shop.ready[2]
+    else:
+        assert "Deployment shop-worker" in shop.names()
 
 
 @pytest.mark.parametrize("younger", [OLDEST, "1.30"], ids=["the oldest", "one that is not supported"])
