@@ -10,7 +10,7 @@ N      ?= 50000
 KUBERNETES ?= 1.33
 # Where releases of Kubernetes can differ: the CRD and the verdict on it, what becomes of each field, scaling, permissions, lists.
 DIFFERING  := $(addprefix tests/cluster/,test_control_plane.py::test_it_is_the_release_that_was_asked_for test_crd.py test_bases.py \
-  verdict/test_verdict.py verdict/test_same_verdict.py verdict/test_as_the_autoscaler.py $(addprefix reconcile/, \
+  verdict/test_verdict.py verdict/test_same_verdict.py verdict/test_children.py verdict/test_as_the_autoscaler.py $(addprefix reconcile/, \
   test_every_field.py test_every_field_of_beat_and_flower.py test_releases.py test_beside_the_autoscaler.py test_rbac_is_exact.py \
   test_lists_from_the_cache.py))
 

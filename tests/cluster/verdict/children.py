@@ -23,7 +23,7 @@ from cluster import Cluster, Response
 from render import build, pipeline
 from render.errors import InvalidInput, dotted
 from render.model import Document
-from render.schema import Schema, load
+from render.schema import Schema
 
 Json = dict[str, Any]
 
@@ -169,11 +169,16 @@ def children(app: Json, schema: Schema) -> tuple[Json, ...] | None:
         return None
 
 
-def is_stricter(app: Json) -> bool:
+def is_stricter(app: Json, schema: Schema) -> bool:
     """Say whether all that is refused for the sake of children is refused though the server takes them."""
-    problems = verdicts.verdict(Document(app, "app.yaml", {}), load()).problems
+    problems = verdicts.verdict(Document(app, "app.yaml", {}), schema).problems
     places = [re.sub(r"\[\d+\]", "[]", dotted(each.path)) for each in problems]
-    return any(words in place for place in places for words in verdicts.STRICTER)
+    fields, release = [place.removeprefix("spec.") for place in places], schema.kubernetes
+    # What a release does not know may be in a volume that nothing mounts, which is in no pod.
+    is_unseen = any(every_field.is_dropped(each, release) or every_field.is_refused(each, release) for each in fields)
+    lenient = verdicts.lenient(release)
+    is_taken_yet = any(words in each.message for each in problems for words in lenient)
+    return is_unseen or is_taken_yet or any(words in place for place in places for words in verdicts.STRICTER)
 
 
 def report(cluster: Cluster, app: Json, schema: Schema, name: str) -> str:

@@ -111,19 +111,19 @@ def judged(cluster: Cluster, seed: int, found: Iterable[Case]) -> Tally:
 
 def batch(cluster: Cluster, seed: int, numbers: Iterable[int]) -> Tally:
     tally = judged(cluster, seed, cases(cluster, seed, numbers))
-    tally.add(of_children(cluster, seed, numbers))
+    tally.add(of_children(cluster, seed, numbers, schema.load(schema.KUBERNETES)))
     return tally
 
 
-def of_children(cluster: Cluster, seed: int, numbers: Iterable[int]) -> Tally:
+def of_children(cluster: Cluster, seed: int, numbers: Iterable[int], judging: schema.Schema) -> Tally:
     """Return what came of as many documents again, of which the server is asked about the children."""
     numbers, tally = list(numbers), Tally()
     apps = [children.document(seed, number) for number in numbers]
-    for number, app, refused in zip(numbers, apps, children.refusals(cluster, apps, schema.load()), strict=True):
+    for number, app, refused in zip(numbers, apps, children.refusals(cluster, apps, judging), strict=True):
         tally.rendered += refused is not None
         if refused:
             name = f"document {number} for children of FUZZ_SEED={seed}"
-            tally.differences.append(children.report(cluster, app, schema.load(), name))
+            tally.differences.append(children.report(cluster, app, judging, name))
     return tally
 
 

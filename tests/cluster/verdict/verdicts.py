@@ -56,7 +56,11 @@ DELIBERATE = {
     "metadata.name: is required": "the server makes one up from generateName, and what is rendered could not be named",
 }
 """What celery-render refuses though the server accepts it, by its message, and why."""
-SINCE = {"must be an integer of ": "1.36"}
+SINCE = {
+    "must be an integer of ": "1.36",
+    # In children, such as 10.0.0.1/8 and 01.2.3.4: the feature gate StrictIPCIDRValidation.
+    **dict.fromkeys(("must be a network such as ", "must be an IP address such as "), "1.36"),
+}
 """What a server of an older release accepts, likewise: by its message, and since when it is refused."""
 
 IN_CHILDREN = {
@@ -77,9 +81,7 @@ IN_CHILDREN = {
     "must be a part of ": "exceptions of networks: arithmetic",
 }
 """What celery-render refuses since the server would refuse a child, beside what crds/pods.yaml says; by its message."""
-GATED = "a field of a feature gate: where that is off the server drops it unseen"
 STRICTER = {
-    **dict.fromkeys(("httpGet.protocol", "grpc.mode", "bindMountOptions[]", "emptyDir.mode", ".user"), GATED),
     "emptyDir.medium": "the node would refuse another",
     "topologySpreadConstraints[].topologyKey": "no node has such a label",
     "preference.matchExpressions[].values[]": "likewise",
@@ -89,8 +91,12 @@ STRICTER = {
     "fieldRef.apiVersion": "there is v1 only",
     "s.kubernetes.io/": "no node has such a resource",
 }
-"""What crds/pods.yaml refuses though the server takes the children, by the end of its place."""
-OF_THE_CLUSTER = {"provided port is not in the valid range": "flower.service.nodePort: each cluster has its own range"}
+"""What crds/pods.yaml refuses though the server takes the children, by the end of its place. A field whose feature gate
+is off it drops unseen besides."""
+OF_THE_CLUSTER = {
+    "provided port is not in the valid range": "flower.service.nodePort: each cluster has its own range",
+    "`configMapKeyRef` or `secretKeyRef`": "env[].valueFrom.fileKeyRef: its feature gate may be off, in 1.34",
+}
 """What a server refuses in a child that another would take, and nobody can know before."""
 
 WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")))
@@ -138,9 +144,13 @@ def _answers(cluster: Cluster, apps: list[Json], unknown_fields: str) -> list[An
     query = {"dryRun": "All", "fieldValidation": unknown_fields}
     with cluster.connection() as request:
         said = request("GET", "/version").accepted().body
-        release = since.number(f"{said['major']}.{said['minor']}")
-        lenient = tuple(words for words, refused in SINCE.items() if release < since.number(refused))
-        return [_answer(request("POST", path, as_sent(app), **query))._replace(lenient=lenient) for app in apps]
+        words = lenient(f"{said['major']}.{said['minor']}")
+        return [_answer(request("POST", path, as_sent(app), **query))._replace(lenient=words) for app in apps]
+
+
+def lenient(release: str) -> tuple[str, ...]:
+    """Return what of SINCE a server of this release does not refuse."""
+    return tuple(words for words, refused in SINCE.items() if since.number(release) < since.number(refused))
 
 
 def _answer(response: Response) -> Answer:
