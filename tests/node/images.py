@@ -54,6 +54,16 @@ class Image(NamedTuple):
                 archive.add(layer, name)
 
 
+class Archive(NamedTuple):
+    name: str
+    path: Path
+    """What containerd imports, such as an OCI image layout in a tar file."""
+
+    def write(self, target: IO[bytes]) -> None:
+        with self.path.open("rb") as archive:
+            shutil.copyfileobj(archive, target)
+
+
 def pause(name: str) -> Image:
     """Return the image of the container that holds a pod's namespaces; catatonit does it, in one static program."""
     folder = CACHE / "catatonit"

@@ -17,7 +17,7 @@ import keeper
 import node_parts
 from cluster import Cluster
 from control_plane import ControlPlane
-from images import Image
+from images import Archive, Image
 from keeper import Place
 
 CACHE = Path(__file__).parents[2] / ".cache/node"
@@ -34,7 +34,7 @@ class Node:
         self._plane = plane
         self._loaded: set[str] = set()
 
-    def load(self, image: Image) -> str:
+    def load(self, image: Image | Archive) -> str:
         """Give the node an image, unless it has it, as a pull would; return its name."""
         if image.name in self._loaded:
             return image.name
