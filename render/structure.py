@@ -125,7 +125,8 @@ def _type(_: Any, name: str, value: Any, node: Node) -> Errors:
 def _int_or_string(_: Any, wanted: Any, value: Any, node: Node) -> Errors:
     if wanted and not (_is(value, "integer") or _is(value, "string")):
         text = json.dumps(value)
-        better = f': write "{quantity.canonical(text)}"' if _matches(node.get("pattern", "^$"), text) else ""
+        is_number = not isinstance(value, bool) and _matches(node.get("pattern", "^$"), text)
+        better = f': write "{quantity.canonical(text)}"' if is_number else ""
         yield ValidationError(
             f"must be a string or an integer, is {wording.described(value)}{better}", validator="type"
         )
