@@ -78,7 +78,7 @@ def module(name: str, of: Path = MODULE) -> Path:
 
 def keda_crds() -> list[Path]:
     """Return KEDA's own CustomResourceDefinitions of what is rendered for it."""
-    folder = module("github.com/kedacore/keda/v2@v2.20.0") / "config/crd/bases"
+    folder = module("github.com/kedacore/keda/v2@v2.21.0") / "config/crd/bases"
     return [folder / f"keda.sh_{kind}.yaml" for kind in ("scaledobjects", "triggerauthentications")]
 
 
