@@ -49,6 +49,26 @@ def test_what_is_no_longer_desired_is_deleted_last_applied_first(settled, reconc
     settled.cluster.wait_until(lambda: reconciler.outcomes() == {} and reconciler.written == {})
 
 
+@pytest.mark.usefixtures("keda_crds")
+@pytest.mark.parametrize(("old", "new"), [("HPA", "KEDA"), ("KEDA", "HPA")])
+def test_an_autoscaler_goes_before_another_kind_comes(shop, reconciler, old, new):
+    """KEDA's webhook refuses a ScaledObject, a dry run too, while a HorizontalPodAutoscaler has its Deployment."""
+    kinds = {"HPA": "HorizontalPodAutoscaler shop-worker", "KEDA": "ScaledObject shop-worker"}
+    scaling = {"maxReplicas": 2, "cpu": {"averageValue": "1"}}
+    shop.take(workers=[{"name": "worker", "scaling": {"engine": old, **scaling}}])
+    reconciler.run()
+    shop.take(image="registry.example.com/shop:2", workers=[{"name": "worker", "scaling": {"engine": new, **scaling}}])
+    assert reconciler.outcomes() == {
+        "Deployment shop-worker": "configured",
+        kinds[old]: "deleted",
+        kinds[new]: "skipped",
+    }
+    assert shop.ready[1:] == ("WaitingForDeletion", f"{kinds[old]} goes first")
+    reconciler.ahead += reconciler.retry_in
+    assert reconciler.outcomes() == {kinds[new]: "created"}
+    assert kinds[old] not in shop.names()
+
+
 def test_pods_go_with_their_deployment(settled, reconciler):
     settled.take(**LESS)
     reconciler.run()
