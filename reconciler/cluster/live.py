@@ -122,7 +122,7 @@ class Live:
             resource_version=metadata.get("resourceVersion", ""),
             app=labels.get(APP_LABEL, ""),
             component=labels.get(COMPONENT_LABEL, ""),
-            controller=_controller(metadata),
+            controller=controller_of(metadata),
             is_terminating="deletionTimestamp" in metadata,
             generation=metadata.get("generation", 0),
             finalizers=tuple(metadata.get("finalizers") or ()),
@@ -167,7 +167,8 @@ def _told(status: Manifest) -> Manifest:
     return found | ({"conditions": told} if told else {})
 
 
-def _controller(metadata: Manifest) -> Controller | None:
+def controller_of(metadata: Manifest) -> Controller | None:
+    """Return the owner that an object answers to, if it has one."""
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller"):
             return Controller(owner["apiVersion"], owner["kind"], owner["name"], owner["uid"])

@@ -119,9 +119,7 @@ def rescaled(
     for target in found:
         name = target.group.name
         if rival := sight.rival(target.live.ref, target.key[0]):
-            message = (
-                f"HorizontalPodAutoscaler {rival.ref.name} scales Deployment {target.live.ref.name} too: remove one"
-            )
+            message = f"{rival} scales Deployment {target.live.ref.name} too: remove one"
             decisions[name] = _left_alone(target, "ForeignAutoscaler", message)
             _take_back(target.live, sight, cluster)
             continue

@@ -5,6 +5,7 @@ KEDA has one for each ScaledObject.
 
 from typing import NamedTuple
 
+from reconciler.cluster.live import Controller, controller_of
 from reconciler.model import DEPLOYMENT, Manifest, Ref
 
 
@@ -14,13 +15,17 @@ class Autoscaler(NamedTuple):
     ref: Ref
     resource_version: str
     deployment: str
-    controller: str
-    """The UID of who has made it; empty for one that was made by hand."""
+    controller: Controller | None
+    """Who has made it; nobody for one that was made by hand."""
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
         """What it is looked up by: its Deployment."""
         return ((self.ref.namespace, self.deployment),)
+
+    def __str__(self) -> str:
+        """Return what is to be removed: made by another, it would come back."""
+        return str(self.controller or f"{self.ref.kind} {self.ref.name}")
 
 
 def autoscaler(manifest: Manifest, _old: Autoscaler | None = None) -> Autoscaler | None:
@@ -28,6 +33,5 @@ def autoscaler(manifest: Manifest, _old: Autoscaler | None = None) -> Autoscaler
     metadata, target = manifest["metadata"], manifest["spec"]["scaleTargetRef"]
     if target["kind"] != DEPLOYMENT.name:
         return None
-    owners = [each["uid"] for each in metadata.get("ownerReferences") or () if each.get("controller")]
     version = metadata.get("resourceVersion", "")
-    return Autoscaler(Ref.of(manifest), version, target["name"], owners[0] if owners else "")
+    return Autoscaler(Ref.of(manifest), version, target["name"], controller_of(metadata))

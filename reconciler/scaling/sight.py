@@ -85,7 +85,7 @@ class Sight:
     def rival(self, deployment: Ref, app_uid: str) -> Autoscaler | None:
         """Return who else scales a Deployment, of several the first by name."""
         found = self.autoscalers.by((deployment.namespace, deployment.name))
-        rivals = (each for each in found if each.controller != app_uid)
+        rivals = (each for each in found if each.controller is None or each.controller.uid != app_uid)
         return min(rivals, key=lambda each: each.ref.name, default=None)
 
     def usage(self, namespace: str, pods: Iterable[Seen]) -> Usage:

@@ -4,11 +4,17 @@ import pytest
 
 from reconciler.cluster.cache import Store
 from reconciler.cluster.client import Where
+from reconciler.cluster.live import Controller
 from reconciler.model import HORIZONTAL_POD_AUTOSCALER, Ref
 from reconciler.scaling.rivals import Autoscaler, autoscaler
 from reconciler.scaling.sight import Measured, Sight
 
 REF = Ref("autoscaling/v2", "HorizontalPodAutoscaler", "web", "by-hand")
+
+
+KEDA = Controller("keda.sh/v1alpha1", "ScaledObject", "theirs", "its")
+OF_KEDA = {"apiVersion": KEDA.api_version, "kind": KEDA.kind, "name": KEDA.name, "uid": KEDA.uid, "controller": True}
+OURS = Controller("celeryproject.org/v1alpha1", "CeleryApp", "shop", "app")
 
 
 def manifest(kind="Deployment", owners=None):
@@ -18,14 +24,15 @@ def manifest(kind="Deployment", owners=None):
 
 
 @pytest.mark.parametrize(
-    ("owners", "controller"),
+    ("owners", "controller", "words"),
     [
-        pytest.param(None, "", id="nobody's"),
-        pytest.param([{"uid": "any"}, {"uid": "its", "controller": True}], "its", id="its controller's"),
+        pytest.param(None, None, "HorizontalPodAutoscaler by-hand", id="nobody's"),
+        pytest.param([{"uid": "any"}, OF_KEDA], KEDA, "ScaledObject theirs", id="its controller's"),
     ],
 )
-def test_an_autoscaler_is_known_by_its_deployment_and_whose_it_is(owners, controller):
+def test_an_autoscaler_is_known_by_its_deployment_and_whose_it_is(owners, controller, words):
     found = autoscaler(manifest(owners=owners))
+    assert str(found) == words
     assert found == Autoscaler(REF, "7", "shop-worker", controller)
     assert found.keys == (("web", "shop-worker"),)
 
@@ -39,6 +46,6 @@ def test_of_several_the_first_by_name_is_the_rival(order):
     rivals = Store(None, HORIZONTAL_POD_AUTOSCALER, autoscaler, Where(None, ""))
     for name in order:
         ref = REF._replace(name=name)
-        rivals.take(Autoscaler(ref, "7", "shop-worker", controller="app" if name == "a" else ""))
+        rivals.take(Autoscaler(ref, "7", "shop-worker", controller=OURS if name == "a" else None))
     sight = Sight(1, rivals, rivals, Measured({}))
     assert sight.rival(Ref("apps/v1", "Deployment", "web", "shop-worker"), "app").ref.name == "b"
