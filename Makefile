@@ -59,7 +59,7 @@ e2e-all: CELERY := 5.4 5.5 5.6 5.7
 e2e-all: e2e ## the same with every Celery version, and all tests that start Celery outside of pods
 	CI=true $(bin)/pytest tests/brokers tests/celery --numprocesses auto --dist loadfile $(addprefix --celery=,$(CELERY))
 
-interop: $(test) ## beside the real Argo CD and Flux, built from source the first time; prints what was seen of each
+interop: $(test) ## beside the real Argo CD, Flux and KEDA, built from source the first time; prints what was seen of each
 	$(bin)/python tests/cluster/build.py
 	PYTHONPATH=tests/cluster $(bin)/python tests/interop/programs.py
 	CI=true $(bin)/pytest tests/interop

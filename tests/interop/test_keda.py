@@ -1,0 +1,249 @@
+"""What docs/scaling.md says of KEDA, with the real one, real brokers, and messages that Celery sends."""
+
+import keda
+import pytest
+import rabbitmq
+import secured
+import servers
+from celery import Celery
+from redis.client import Redis
+
+PAGE, TOOL = "docs/scaling.md", keda.NAME
+APP = {"apiVersion": "celeryproject.org/v1alpha1", "kind": "CeleryApp", "metadata": {"name": "shop"}}
+SPEC = {"image": "registry.example.com/shop:1", "app": "shop.celery:app", "celeryVersion": "5.5"}
+DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-worker"}}
+SCALED_OBJECT = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "shop-worker"}}
+HPA = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
+OWN_HPA, KEDAS_HPA = (HPA | {"metadata": {"name": name}} for name in ("shop-worker", "keda-hpa-shop-worker"))
+AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0}}
+REQUESTS = {"requests": {"cpu": "100m", "memory": "64Mi"}}
+PATIENCE_SECONDS = 240
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _keda(plane, tmp_path_factory):
+    with keda.running(plane, tmp_path_factory.mktemp("keda")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def program():
+    return servers.redis_server() or servers.missing("redis-server is not installed (apt install redis-server)")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return secured.Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def redis(program, tmp_path):
+    server = servers.Redis(program, tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory, certificates):
+    server = rabbitmq.Server(tmp_path_factory.mktemp("rabbitmq"), certificates.server, vhosts=8)
+    with server.running():
+        yield server
+
+
+@pytest.fixture
+def shop(cluster, reconciler):  # noqa: ARG001 (applies and reports)
+    return Shop(cluster)
+
+
+class Shop:
+    """The CeleryApp `shop`, with one group that KEDA scales."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def take(self, broker, *queues, group=None, image=SPEC["image"], **scaling):
+        """Let KEDA look every second, with a pod for two messages."""
+        own = {"engine": "KEDA", "maxReplicas": 9, "queue": {"averageLength": 2}, "keda": {"pollingSeconds": 1}}
+        scaling = {**own, "behavior": AT_ONCE, **scaling}
+        self.spec(broker, {"queues": list(queues), "scaling": scaling, **(group or {})}, image=image)
+
+    def spec(self, broker, worker, **more):
+        workers = [{"name": "worker", "resources": REQUESTS, **worker}]
+        spec = SPEC | {"broker": broker, "workers": workers} | more
+        self.cluster.apply(APP | {"spec": spec}, force="true").accepted()
+
+    def secret(self, name, **texts):
+        identity = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
+        self.cluster.apply(identity | {"stringData": texts}).accepted()
+
+    @property
+    def pods(self):
+        return self.find(DEPLOYMENT).get("spec", {}).get("replicas")
+
+    @property
+    def said(self):
+        """Status and reason of each condition."""
+        conditions = self.cluster.get(APP).get("status", {}).get("conditions", ())
+        return {each["type"]: (each["status"], each["reason"]) for each in conditions}
+
+    def find(self, manifest):
+        """Return the object as it is, empty if it is not there."""
+        answer = self.cluster.request("GET", self.cluster.path(manifest))
+        return answer.body if answer.status == 200 else {}
+
+    def until(self, holds, what):
+        servers.until(holds, what, PATIENCE_SECONDS)
+
+    def until_pods(self, count):
+        self.until(lambda: self.pods == count, f"{count} pods")
+
+    def until_said(self, status, *reasons):
+        """Wait until the app says of its scaling that it is so, for one of these reasons."""
+        self.until(lambda: self.said.get("ScalingActive") in {(status, each) for each in reasons}, f"scaling {reasons}")
+
+    def keda_says(self, kind):
+        """Return status and reason of a condition of the ScaledObject."""
+        conditions = self.find(SCALED_OBJECT).get("status", {}).get("conditions", ())
+        return next(((each["status"], each.get("reason")) for each in conditions if each["type"] == kind), None)
+
+
+def send(url, queue, count, *, priority=None, **settings):
+    with Celery("shop", broker=url) as app:
+        app.conf.update(settings)
+        with app.connection_for_write() as connection:
+            for _ in range(count):
+                app.send_task("shop.work", queue=queue, priority=priority, connection=connection)
+
+
+def on_rabbitmq(shop, rabbit, vhost):
+    """Return what the app says of a virtual host, which it has the password of."""
+    shop.secret("login", password=rabbitmq.PASSWORD)
+    url = f"amqp://{rabbitmq.USER}@{servers.HERE}:{rabbit.port}/{vhost}"
+    return {"url": url, "passwordFrom": secured.ref("login", "password")}
+
+
+def test_messages_of_one_queue_are_counted(shop, redis):
+    shop.take({"url": redis.url}, "celery")
+    send(redis.url, "celery", 9)
+    shop.until_pods(5)
+    shop.until_said("True", "ValidMetricFound")
+
+
+def test_queues_and_their_priorities_add_up(shop, redis):
+    shop.take({"url": redis.url}, "a", "b")
+    send(redis.url, "a", 4)
+    send(redis.url, "b", 4, priority=9)
+    shop.until_pods(4)
+
+
+def test_prefixes_and_steps_of_the_transport_options_are_followed(shop, redis):
+    options = {"global_keyprefix": "shop.", "sep": ":", "priority_steps": [0, 1]}
+    shop.take({"url": redis.url}, "a", group={"settings": {"broker_transport_options": options}})
+    send(redis.url, "a", 4, broker_transport_options=options)
+    send(redis.url, "a", 4, priority=1, broker_transport_options=options)
+    shop.until_pods(4)
+
+
+@pytest.mark.parametrize(("name", "written"), [("test-0", "test-0"), ("my/shop", "my%2Fshop")])
+def test_virtual_hosts_of_rabbitmq_are_found(shop, rabbit, name, written):
+    if name not in rabbit.control("list_vhosts", "name").split():
+        rabbit.control("add_vhost", name)
+        rabbit.control("set_permissions", "--vhost", name, rabbitmq.USER, ".*", ".*", ".*")
+    shop.take(on_rabbitmq(shop, rabbit, written), "celery")
+    send(rabbit.url(written), "celery", 8)
+    shop.until_pods(4)
+
+
+def test_the_url_of_rabbitmq_may_be_in_a_secret(shop, rabbit):
+    shop.secret("broker", url=rabbit.url("test-1"))
+    shop.take({"type": "RabbitMQ", "urlFrom": secured.ref("broker", "url")}, "celery")
+    send(rabbit.url("test-1"), "celery", 8)
+    shop.until_pods(4)
+
+
+def test_a_group_goes_to_zero_and_comes_back(shop, redis):
+    shop.take({"url": redis.url}, "celery", minReplicas=0, cooldownSeconds=2)
+    shop.until_pods(0)
+    shop.until_said("True", "ScaledObjectReady")
+    send(redis.url, "celery", 8)
+    shop.until_pods(4)
+    with Redis(port=redis.port) as broker:
+        broker.delete("celery")
+    shop.until_pods(0)
+
+
+def test_a_queue_that_nobody_has_declared_stops_no_other(shop, rabbit):
+    shop.take(on_rabbitmq(shop, rabbit, "test-2"), "there", "never", minReplicas=0, cooldownSeconds=2)
+    send(rabbit.url("test-2"), "there", 8)
+    shop.until_pods(4)
+    assert rabbit.queues("test-2") == {"there"}
+
+
+def test_cpu_and_memory_count_beside_the_queue(shop, redis):
+    shop.take({"url": redis.url}, "celery", cpu={"averageUtilization": 80}, memory={"averageValue": "1Gi"})
+    shop.until(lambda: shop.find(KEDAS_HPA), "an HPA")
+    found = shop.find(KEDAS_HPA)["spec"]["metrics"]
+    assert sorted((each["type"], each.get("resource", {}).get("name", "")) for each in found) == [
+        ("External", ""),
+        ("Resource", "cpu"),
+        ("Resource", "memory"),
+    ]
+
+
+def test_a_paused_group_stays_as_it_is(shop, redis):
+    shop.take({"url": redis.url}, "celery", paused=True)
+    send(redis.url, "celery", 8)
+    shop.until(lambda: shop.keda_says("Paused") == ("True", "ScaledObjectPaused"), "a pause")
+    shop.until_said("False", "ScalingDisabled")
+    assert shop.pods == 1
+    shop.take({"url": redis.url}, "celery")
+    shop.until_pods(4)
+
+
+def test_behavior_reaches_kedas_hpa(shop, redis):
+    up = {"policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}]}
+    shop.take({"url": redis.url}, "celery", behavior={"scaleUp": up})
+    shop.until(lambda: shop.find(KEDAS_HPA), "an HPA")
+    assert shop.find(KEDAS_HPA)["spec"]["behavior"]["scaleUp"]["policies"] == up["policies"]
+
+
+def test_a_broker_that_is_not_there_is_said_and_found_when_it_comes(shop, redis):
+    redis.stop()
+    shop.take({"url": redis.url}, "celery")
+    shop.until_said("False", "TriggerError", "ScaledObjectCheckFailed", "FailedGetExternalMetric")
+    redis.start()
+    send(redis.url, "celery", 8)
+    shop.until_pods(4)
+    shop.until_said("True", "ValidMetricFound")
+
+
+def test_an_hpa_makes_room_for_keda_as_its_webhook_asks(shop, redis):
+    shop.spec({"url": redis.url}, {"scaling": {"engine": "HPA", "maxReplicas": 3, "cpu": {"averageValue": "1"}}})
+    shop.until(lambda: shop.find(OWN_HPA), "an HPA")
+    shop.until(lambda: foreign(shop).status == 403, "the webhook's refusal")
+    shop.take({"url": redis.url}, "celery", image="registry.example.com/shop:2")
+    send(redis.url, "celery", 8)
+    shop.until_pods(4)
+    assert shop.find(OWN_HPA) == {}
+    [container] = shop.find(DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/shop:2"
+
+
+def test_a_foreign_scaled_object_is_named_and_left_alone(shop, redis):
+    scaling = {"engine": "Reconciler", "maxReplicas": 2, "cpu": {"averageValue": "1"}}
+    shop.spec({"url": redis.url}, {"scaling": scaling})
+    shop.until(lambda: shop.pods == 1, "a Deployment")
+    foreign(shop).accepted()
+    shop.until_said("False", "ForeignAutoscaler")
+    shop.until_pods(3)
+    [said] = [each for each in shop.cluster.get(APP)["status"]["conditions"] if each["type"] == "ScalingActive"]
+    assert "ScaledObject foreign" in said["message"]
+
+
+def foreign(shop):
+    """Return what became of a ScaledObject that somebody else has for the same Deployment."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-worker"}
+    clock = {"timezone": "UTC", "start": "0 0 * * *", "end": "59 23 * * *", "desiredReplicas": "3"}
+    spec = {"scaleTargetRef": target, "minReplicaCount": 3, "triggers": [{"type": "cron", "metadata": clock}]}
+    return shop.cluster.apply(SCALED_OBJECT | {"metadata": {"name": "foreign"}, "spec": spec})
