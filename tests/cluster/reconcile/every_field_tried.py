@@ -16,6 +16,7 @@ from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS
 from render.naming import COMPONENT_LABEL
 
 NEEDED = {"image": "registry.example.com/shop:1", "app": "shop.celery:app"}
+ALTERED = "the cluster changes"
 OF_EACH_OBJECT = ("uid", "creationTimestamp")
 
 
@@ -27,6 +28,8 @@ class Told(NamedTuple):
     after: dict
     problems: tuple
     unsettled: tuple
+    altered: str
+    """What is said of fields that the cluster changed on their way in."""
 
 
 def trials(release, is_tried):
@@ -82,6 +85,12 @@ class Batch:
                 found.setdefault(app, {})[component, kind.name, metadata["name"]] = child | {"metadata": metadata}
         return found
 
+    def altered(self):
+        """Return by app what is said of fields that the cluster changes on their way in."""
+        apps = self.cluster.request("GET", CELERY_APP.path(self.cluster.namespace)).accepted().body["items"]
+        warned = {app["metadata"]["name"]: [*_messages(app, "Warned")] for app in apps}
+        return {app: message for app, messages in warned.items() for message in messages if ALTERED in message}
+
     def _take(self, name, spec):
         app = {"apiVersion": CELERY_APP.api_version, "kind": CELERY_APP.name, "metadata": {"name": name}}
         path = CELERY_APP.path(self.cluster.namespace, name)
@@ -112,16 +121,21 @@ def told(batch, request, release):
         served.append(batch.serve())
         if whole:
             batch.reconciler.restart()  # it asks the server about every child again
-            again = batch.serve()
+            again, altered = batch.serve(), batch.altered()
         children.append(batch.children())
     return {
         field: Told(
             *(_of(trial, found) for found in children),
             problems=tuple(results[trial.app].problem for results in served),
             unsettled=again[trial.app].steps,
+            altered=altered.get(trial.app, ""),
         )
         for field, trial in trials(release, request.module.is_tried).items()
     }
+
+
+def _messages(app, kind):
+    return (each["message"] for each in app["status"]["conditions"] if each["type"] == kind)
 
 
 def _of(trial, children):

@@ -36,3 +36,9 @@ def test_a_field_that_is_set_and_taken_out_leaves_no_trace(told, field, release)
     is_hidden = field in NOT_SHOWN or is_dropped
     assert (app.during != app.before) == (not is_hidden)
     assert app.after == app.before
+
+
+def test_what_the_server_writes_in_its_own_way_is_not_changed_by_the_cluster(told):
+    """But for fields behind a feature gate, which it drops: of those the app is warned anyway."""
+    said = {app.altered for app in told.values() if app.altered}
+    assert {words for words in said if "it is dropped unless the feature gate" not in words} == set()
