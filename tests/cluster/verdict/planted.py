@@ -30,7 +30,7 @@ def _by(change: Callable[[Json], Json]) -> Judge:
     def judge(document: Document) -> verdicts.Verdict:
         try:
             return verdicts.verdict(document, changed)
-        except (AttributeError, TypeError):  # a null where the real schema leaves none: that it stumbles shows the difference, too
+        except (AttributeError, TypeError):  # over a null where the real schema leaves none: that shows it, too
             return verdicts.Verdict((Problem(document.source, 0, (), "cannot be read"),), None, {})
 
     return judge
