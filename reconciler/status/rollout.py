@@ -5,7 +5,8 @@ from typing import NamedTuple, Self
 from reconciler.cluster.live import Live
 from reconciler.status.pods import Why
 
-SETTLED = ("ProgressDeadlineExceeded", "NewReplicaSetAvailable", "DeploymentPaused")
+AVAILABLE = "NewReplicaSetAvailable"
+SETTLED = ("ProgressDeadlineExceeded", AVAILABLE, "DeploymentPaused")
 """How the condition Progressing says that a rollout has ended; pods that fail later do not begin it again."""
 
 
@@ -40,9 +41,7 @@ class Rollout(NamedTuple):
             ready=status.get("readyReplicas", 0),
             missing=missing,
             is_stuck=bool(missing) and progress.get("reason") == "ProgressDeadlineExceeded",
-            is_rolling=not live.is_terminating
-            and (status.get("observedGeneration", 0) < live.generation or bool(missing))
-            and not (progress.get("reason") in SETTLED and status.get("observedGeneration", 0) >= live.generation),
+            is_rolling=not live.is_terminating and bool(missing) and not _is_settled(live, progress.get("reason", "")),
         )
 
     def because(self, why: Why | None) -> Self:
@@ -52,6 +51,14 @@ class Rollout(NamedTuple):
     @property
     def words(self) -> str:
         return f"Deployment {self.name}: {self.missing}"
+
+
+def _is_settled(live: Live, reason: str) -> bool:
+    """Say whether the rollout has ended: back to a ReplicaSet that there was before, the condition stays as it is."""
+    status = live.status
+    has_old_pods = status.get("replicas", 0) > status.get("updatedReplicas", 0)
+    is_seen = status.get("observedGeneration", 0) >= live.generation
+    return is_seen and reason in SETTLED and not (reason == AVAILABLE and has_old_pods)
 
 
 def _missing(live: Live, desired: int) -> str:

@@ -44,6 +44,13 @@ def progressing(reason):
             id="one of which a pod fails after its rollout",
         ),
         pytest.param(
+            {"updatedReplicas": 0} | progressing("NewReplicaSetAvailable"),
+            {},
+            True,
+            False,
+            id="one that goes back to a ReplicaSet that there was before",
+        ),
+        pytest.param(
             {"observedGeneration": 1},
             {"deletionTimestamp": "2026-01-01T00:00:00Z"},
             False,
