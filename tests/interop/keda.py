@@ -1,4 +1,7 @@
-"""KEDA's operator, metrics adapter and admission webhook, each on this machine's loopback interface to the others."""
+"""KEDA's operator, metrics adapter and admission webhook, which find each other over this machine's loopback interface.
+
+The webhook's port and that of the adapter's own metrics listen on every interface: KEDA has no flag for another.
+"""
 
 import base64
 from contextlib import ExitStack, contextmanager
@@ -96,7 +99,8 @@ def _metrics_api(port):
 
 def _is_available(plane):
     found = plane.request("GET", f"/apis/apiregistration.k8s.io/v1/apiservices/{METRICS}").accepted().body
-    return any(each["type"] == "Available" and each["status"] == "True" for each in found["status"]["conditions"])
+    conditions = found.get("status", {}).get("conditions", ())
+    return any(each["type"] == "Available" and each["status"] == "True" for each in conditions)
 
 
 def _asking(source, address, certificate):
