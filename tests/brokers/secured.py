@@ -9,7 +9,8 @@ import rabbitmq
 import servers
 from redis.client import Redis
 
-USER, PASSWORD = "sh:o@p/%", "".join(map(chr, range(0x20, 0x7F))) + "$(HOSTNAME)"
+USER, PASSWORD = "sh:o@p/%", "".join(map(chr, range(0x21, 0x7F))) + " $(HOSTNAME)"
+"""White space is inside only: KEDA takes it off both ends."""
 
 
 class Secured(NamedTuple):

@@ -129,7 +129,8 @@ class Certificate:
     def __init__(self, folder, authority=None, address=HERE):
         self.path, self.key = folder / "tls.crt", folder / "tls.key"
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-days", "2", "-subj", "/CN=broker", "-addext", f"subjectAltName=IP:{address}"]
+        name = "broker" if authority else "authority"  # Erlang takes an issuer of one's own name for oneself
+        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{address}"]
         command += ["-keyout", self.key, "-out", self.path]
         command += ["-CA", authority.path, "-CAkey", authority.key] if authority else []
         subprocess.run(command, check=True, capture_output=True)

@@ -1,5 +1,8 @@
 """What docs/scaling.md says of KEDA, with the real one, real brokers, and messages that Celery sends."""
 
+import ssl
+from urllib.parse import quote
+
 import keda
 import pytest
 import rabbitmq
@@ -145,6 +148,45 @@ def test_prefixes_and_steps_of_the_transport_options_are_followed(shop, redis):
     shop.until_pods(4)
 
 
+def test_a_password_of_any_characters_and_tls_with_client_certificates_on_redis(shop, program, certificates, tmp_path):
+    with secured.on_redis(program, tmp_path, certificates) as place:
+        take_secured(shop, place)
+        send_secured(place, certificates, "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
+        shop.until_pods(4)
+
+
+def test_the_same_on_rabbitmq(shop, certificates, tmp_path):
+    with secured.on_rabbitmq(tmp_path, certificates) as place:
+        take_secured(shop, place)
+        send_secured(place, certificates, "ca_certs", "certfile", "keyfile", "cert_reqs")
+        shop.until_pods(4)
+
+
+def test_redis_behind_sentinels_is_found(shop, program, tmp_path):
+    with secured.on_sentinel(program, tmp_path) as place:
+        take_secured(shop, place)
+        options = {"master_name": "shop", "sentinel_kwargs": {"password": secured.PASSWORD}}
+        send(secured_url(place), "celery", 8, broker_transport_options=options)
+        shop.until_pods(4)
+
+
+def take_secured(shop, place):
+    for name, texts in place.secrets.items():
+        shop.secret(name, **texts)
+    shop.take(place.broker, "celery")
+
+
+def secured_url(place):
+    login = f"{quote(secured.USER, safe='')}:{quote(secured.PASSWORD, safe='')}@"
+    return ";".join(url.replace("://", f"://{login}") for url in place.broker["url"].split(";"))
+
+
+def send_secured(place, certificates, authority, certificate, key, wants):
+    client = certificates.client
+    tls = {authority: str(certificates.authority.path), certificate: str(client.path), key: str(client.key)}
+    send(secured_url(place), "celery", 8, broker_use_ssl={**tls, wants: ssl.CERT_REQUIRED})
+
+
 @pytest.mark.parametrize(("name", "written"), [("test-0", "test-0"), ("my/shop", "my%2Fshop")])
 def test_virtual_hosts_of_rabbitmq_are_found(shop, rabbit, name, written):
     if name not in rabbit.control("list_vhosts", "name").split():
@@ -171,6 +213,12 @@ def test_a_group_goes_to_zero_and_comes_back(shop, redis):
     with Redis(port=redis.port) as broker:
         broker.delete("celery")
     shop.until_pods(0)
+
+
+def test_the_cooldown_holds_for_the_first_pods_too(shop, redis):
+    shop.take({"url": redis.url}, "celery", minReplicas=0, cooldownSeconds=86400)
+    shop.until(lambda: shop.keda_says("Active") == ("False", "ScalerCooldown"), "a cooldown")
+    assert shop.pods == 1
 
 
 def test_a_queue_that_nobody_has_declared_stops_no_other(shop, rabbit):
