@@ -20,6 +20,9 @@ HPA = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
 OWN_HPA, KEDAS_HPA = (HPA | {"metadata": {"name": name}} for name in ("shop-worker", "keda-hpa-shop-worker"))
 AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0}}
 REQUESTS = {"requests": {"cpu": "100m", "memory": "64Mi"}}
+FALLS_BACK, FALLS_NOT_BACK = ("True", "FallbackExists"), ("False", "NoFallbackFound")
+NOT_CONNECTED = ("FailedGetExternalMetric", "ScaledObjectCheckFailed")
+"""What the HPA says of it, and KEDA if it looks into its ScaledObject meanwhile."""
 PATIENCE_SECONDS = 240
 
 
@@ -104,6 +107,12 @@ class Shop:
     def until_said(self, status, *reasons):
         """Wait until the app says of its scaling that it is so, for one of these reasons."""
         self.until(lambda: self.said.get("ScalingActive") in {(status, each) for each in reasons}, f"scaling {reasons}")
+
+    def until_in_vain(self, count):
+        """Wait until KEDA could not connect to the broker so often: then it logs the look, and counts no failure."""
+        log, name = self.cluster.folder / "keda-operator.log", self.cluster.namespace
+        line = f'"error getting state of scaledObject","scaledObject.Namespace":"{name}"'
+        self.until(lambda: log.read_text().count(line) >= count, "looks in vain")
 
     def keda_says(self, kind):
         """Return status and reason of a condition of the ScaledObject."""
@@ -226,6 +235,81 @@ def test_a_queue_that_nobody_has_declared_stops_no_other(shop, rabbit):
     send(rabbit.url("test-2"), "there", 8)
     shop.until_pods(4)
     assert rabbit.queues("test-2") == {"there"}
+
+
+def test_while_no_queue_is_declared_the_pods_stay_and_the_app_says_so(shop, rabbit):
+    shop.take(on_rabbitmq(shop, rabbit, "test-3"), "a", "b", minReplicas=2)
+    fill(rabbit, "test-3")
+    shop.until_pods(4)
+    delete_queues(rabbit, "test-3")
+    shop.until(lambda: shop.keda_says("Fallback") == FALLS_BACK, "failures enough")
+    shop.until_said("False", "FailedGetExternalMetric")
+    assert shop.pods == 4
+    fill(rabbit, "test-3", 6)
+    shop.until_pods(6)
+
+
+def test_while_no_queue_is_declared_one_pod_is_started_even_from_zero(shop, rabbit):
+    shop.take(on_rabbitmq(shop, rabbit, "test-4"), "a", "b", minReplicas=0, cooldownSeconds=2)
+    fill(rabbit, "test-4")
+    shop.until_pods(4)
+    for queue in ("a", "b"):
+        rabbit.control("--vhost", "test-4", "purge_queue", queue)
+    shop.until_pods(0)
+    delete_queues(rabbit, "test-4")
+    shop.until_pods(1)
+
+
+@pytest.mark.parametrize(
+    ("vhost", "scaling"),
+    [
+        ("test-5", {"minReplicas": 2}),
+        ("test-6", {"minReplicas": 0, "cooldownSeconds": 2}),
+        ("test-7", {"keda": {"pollingSeconds": 1, "fallback": {"failureThreshold": 3, "replicas": 6}}}),
+    ],
+)
+def test_while_rabbitmq_takes_no_connections_the_pods_stay_and_the_app_says_so(shop, rabbit, vhost, scaling):
+    shop.take(on_rabbitmq(shop, rabbit, vhost), "a", "b", **scaling)
+    fill(rabbit, vhost)
+    shop.until_pods(4)
+    rabbit.control("stop_app")
+    try:
+        shop.until_in_vain(10)
+        shop.until_said("False", *NOT_CONNECTED)
+        assert shop.pods == 4
+        assert shop.keda_says("Fallback") == FALLS_NOT_BACK
+    finally:
+        rabbit.control("start_app")
+        rabbit.control("await_startup")
+    delete_queues(rabbit, vhost)
+    fill(rabbit, vhost, 6)
+    shop.until_pods(6)
+    shop.until_said("True", "ValidMetricFound")
+
+
+@pytest.mark.parametrize(("threshold", "pods", "says"), [(0, 6, FALLS_BACK), (3, 4, FALLS_NOT_BACK)])
+def test_without_redis_fallback_holds_with_a_threshold_of_0_alone(shop, redis, threshold, pods, says):
+    keda = {"pollingSeconds": 1, "fallback": {"failureThreshold": threshold, "replicas": 6}}
+    shop.take({"url": redis.url}, "celery", keda=keda)
+    send(redis.url, "celery", 8)
+    shop.until_pods(4)
+    redis.stop()
+    if says == FALLS_NOT_BACK:
+        shop.until_in_vain(10)
+    shop.until_pods(pods)
+    shop.until(lambda: shop.keda_says("Fallback") == says, says)
+
+
+def fill(rabbit, vhost, count=4):
+    for queue in ("a", "b"):
+        send(rabbit.url(vhost), queue, count)
+
+
+def delete_queues(rabbit, vhost):
+    """Delete them at once: while one alone is there, it counts alone."""
+    with Celery("shop", broker=rabbit.url(vhost)) as app, app.connection_for_write() as connection:
+        for queue in ("a", "b"):
+            connection.default_channel.queue_delete(queue)
 
 
 def test_cpu_and_memory_count_beside_the_queue(shop, redis):
