@@ -76,7 +76,7 @@ UNKNOWN = {
     "spec.workers[].scaling.queueLength": "write queue: {averageLength: 5}, or {maxWaitSeconds: 30}",
     "spec.workers[].scaling.cooldownPeriod": "write cooldownSeconds",
     "spec.workers[].scaling.pollingInterval": "write keda: {pollingSeconds: 10}, with engine: KEDA",
-    "spec.workers[].scaling.fallback": "write keda: {fallback: {failureThreshold: 3, replicas: 2}}, with engine: KEDA",
+    "spec.workers[].scaling.fallback": "write keda: {fallback: {failureThreshold: 0, replicas: 2}}, with engine: KEDA",
     "spec.workers[].scaling.schedule": CRON,
     "spec.workers[].scaling.triggers": CRON,
     "spec.broker.host": SERVER,

@@ -45,6 +45,18 @@ def unreached_counts(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("scaling", "keda", *place), "there are never more than maxReplicas: raise that")
 
 
+def fallbacks_in_vain(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each threshold that a broker which takes no connections never gets to: KEDA connects before it counts."""
+    given = app.spec.get("broker", {})
+    kind = given.get("type", naming.BROKERS.get(given.get("url", "").partition("://")[0]))
+    for group in groups(app):
+        scaling = group.spec.get("scaling", {})
+        threshold = scaling.get("keda", {}).get("fallback", {}).get("failureThreshold", 0)
+        if threshold and "queue" in scaling and kind in ("Redis", "RabbitMQ"):
+            message = "while the broker takes no connections KEDA counts no failures: only 0 has it fall back then"
+            yield Hazard(group.at("scaling", "keda", "fallback", "failureThreshold"), message)
+
+
 def brokers_unlike_their_url(app: CeleryApp) -> Iterator[Hazard]:
     """Yield a kind of broker that the URL contradicts: KEDA would be told what it cannot read."""
     given = app.spec.get("broker", {})
@@ -89,6 +101,7 @@ def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
 RULES = (
     deaf_workers,
     unreached_counts,
+    fallbacks_in_vain,
     brokers_unlike_their_url,
     failovers_unknown_to_keda,
     short_cooldowns,
