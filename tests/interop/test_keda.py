@@ -249,8 +249,10 @@ def test_while_no_queue_is_declared_the_pods_stay_and_the_app_says_so(shop, rabb
     shop.until_pods(6)
 
 
-def test_while_no_queue_is_declared_one_pod_is_started_even_from_zero(shop, rabbit):
+def test_while_no_queue_is_declared_one_pod_is_kept_or_started(shop, rabbit):
     shop.take(on_rabbitmq(shop, rabbit, "test-4"), "a", "b", minReplicas=0, cooldownSeconds=2)
+    shop.until(lambda: shop.keda_says("Fallback") == FALLS_BACK, "failures enough")
+    assert shop.pods == 1
     fill(rabbit, "test-4")
     shop.until_pods(4)
     for queue in ("a", "b"):
