@@ -74,9 +74,10 @@ class Shop:
 
     @property
     def ready(self) -> tuple[str, str, str]:
-        """Status, reason and message of the condition Ready."""
-        [ready] = [each for each in self.live["status"]["conditions"] if each["type"] == "Ready"]
-        return ready["status"], ready["reason"], ready["message"]
+        """Status, reason and message of the condition Ready; empty before the first look."""
+        conditions = self.live["status"].get("conditions", ())
+        ready = next((each for each in conditions if each["type"] == "Ready"), {})
+        return ready.get("status", ""), ready.get("reason", ""), ready.get("message", "")
 
     def children(self) -> dict[str, dict[str, Any]]:
         """Return every child there is, less what differs from one namespace to the next."""

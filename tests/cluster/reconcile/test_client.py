@@ -215,7 +215,7 @@ def test_the_status_is_applied_beside_the_rest(ours, cluster, celeryapp_crd):  #
     app = {"apiVersion": CELERY_APP.api_version, "kind": "CeleryApp", "metadata": metadata}
     cluster.apply(app | {"spec": {"image": "shop:1", "app": "shop"}}).accepted()
     assert ours.apply_status(app | {"status": {"workersReady": "1/1"}})["spec"]["image"] == "shop:1"
-    assert cluster.get(app)["status"] == {"workersReady": "1/1"}
+    assert cluster.get(app)["status"] == {"observedGeneration": -1, "workersReady": "1/1"}
 
 
 def test_a_patch_that_tests_what_it_saw_is_refused_when_that_changed(ours, note):

@@ -114,4 +114,4 @@ def test_once_it_may_not_write_any_more_it_does_not(shop, reconciler):
     shop.take(**WHOLE)
     assert not reconciler.survives(3)
     assert len(shop.names()) == 3
-    assert "status" not in shop.live
+    assert shop.live["status"] == {"observedGeneration": -1}

@@ -98,7 +98,7 @@ def test_nothing_is_asked_for_while_nothing_changes(running, shop, cluster, prox
 
     shop.take()
     with running(FOREVER):
-        cluster.wait_until(lambda: shop.live.get("status") and shop.ready[0] == "True")
+        cluster.wait_until(lambda: shop.ready[0] == "True")
         cluster.wait_until(lambda: sum("watch=" in line for line in proxy.requests) == 12)
         cluster.wait_until(is_quiet)
         assert is_quiet()
@@ -121,7 +121,7 @@ def test_a_kind_that_is_installed_later_is_served_and_its_end_survived(running, 
     try:
         with running(FOREVER):
             shop.take(**REDIS, **KEDA)
-            shop.cluster.wait_until(lambda: shop.live.get("status") and shop.ready[1] == "NotFound")
+            shop.cluster.wait_until(lambda: shop.ready[1] == "NotFound")
             assert WORKER in shop.names()
             install()
             shop.cluster.wait_until(lambda: "ScaledObject shop-worker" in shop.names())

@@ -7,7 +7,7 @@ import verdicts
 
 ROOT = Path(__file__).parents[3]
 INVALID = sorted((ROOT / "tests/invalid").glob("*.yaml"))
-ONLY_HERE = {"plain-passwords", "pods", "pods-together", "settings-names", "settings-of-beat"}
+ONLY_HERE = {"keda-brokers", "plain-passwords", "pods", "pods-together", "settings-names", "settings-of-beat"}
 """What docs/reliability.md says the server accepts."""
 EXAMPLES = sorted((ROOT / "examples").glob("**/app.yaml"))
 
