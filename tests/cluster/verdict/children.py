@@ -177,7 +177,7 @@ def is_stricter(app: Json, schema: Schema) -> bool:
     # What a release does not know may be in a volume that nothing mounts, which is in no pod.
     is_unseen = any(every_field.is_dropped(each, release) or every_field.is_refused(each, release) for each in fields)
     lenient = verdicts.lenient(release)
-    is_taken_yet = any(words in each.message for each in problems for words in lenient)
+    is_taken_yet = any(words in str(each) for each in problems for words in lenient)
     return is_unseen or is_taken_yet or any(words in place for place in places for words in verdicts.STRICTER)
 
 

@@ -60,6 +60,7 @@ SINCE = {
     "must be an integer of ": "1.36",
     # In children, such as 10.0.0.1/8 and 01.2.3.4: the feature gate StrictIPCIDRValidation.
     **dict.fromkeys(("must be a network such as ", "must be an IP address such as "), "1.36"),
+    "image.reference: is required": "1.37",
 }
 """What a server of an older release accepts, likewise: by its message, and since when it is refused."""
 
