@@ -52,7 +52,7 @@ def applied(scene: Scene, app: App, known: Known) -> Applied:
 
 def _applied(scene: Scene, app: App, known: Known, wanted: tuple[Manifest, ...], *, is_new: bool) -> Applied:
     lives = scene.cache.of(app)
-    children = [_examined(scene, app, known, manifest, is_new=is_new) for manifest in wanted]
+    children = [_examined(scene, app, known, _found(scene, app, manifest, lives), is_new=is_new) for manifest in wanted]
     steps = plan.steps(app, children, lives.values(), _later(scene, app, known, children))
     done = act.execute(steps, partial(_previewed if scene.dry_run else act.write, cluster=scene.cluster))
     results = tuple(each.result for each in done)
@@ -72,11 +72,17 @@ def _applied(scene: Scene, app: App, known: Known, wanted: tuple[Manifest, ...],
     return Applied(after, results)
 
 
-def _examined(scene: Scene, app: App, known: Known, manifest: Manifest, *, is_new: bool) -> Child:
-    """Return the child with what is there of it, and what an apply would change unless that is known."""
+def _found(scene: Scene, app: App, manifest: Manifest, lives: Mapping[Ref, Live]) -> Child:
+    """Return the child with what is there of it, or with what of the app goes before it comes."""
     store = scene.cache.children[manifest["kind"]].of(manifest["metadata"]["namespace"])
     child = plan.never_shrunk(Child(manifest, store.get(Ref.of(manifest))))
-    if verdict := _obstacle(scene, app, known, child):
+    old = plan.predecessor(app, child, lives.values())
+    return replace(child, obstacle=verdicts.waiting(f"{old.ref.kind} {old.ref.name} goes first")) if old else child
+
+
+def _examined(scene: Scene, app: App, known: Known, child: Child, *, is_new: bool) -> Child:
+    """Return the child with what an apply would change unless that is known."""
+    if verdict := _obstacle(scene, known, child):
         return replace(child, obstacle=verdict)
     try:
         if child.live is None and not is_new:
@@ -87,16 +93,16 @@ def _examined(scene: Scene, app: App, known: Known, manifest: Manifest, *, is_ne
     except ClusterError as error:
         return replace(child, obstacle=verdicts.refused(error))
     if child.live and not child.changes:
-        store.put(child.live.looked_into)
+        scene.cache.children[child.ref.kind].of(child.ref.namespace).put(child.live.looked_into)
     return child
 
 
-def _obstacle(scene: Scene, app: App, known: Known, child: Child) -> Verdict | None:
+def _obstacle(scene: Scene, known: Known, child: Child) -> Verdict | None:
     """Return why the server is not even asked about a child."""
     if not scene.lends and (verdict := verdicts.of_the_cluster(child)):
         return verdict
-    if old := plan.predecessor(app, child, scene.cache.of(app).values()):
-        return verdicts.waiting(f"{old.ref.kind} {old.ref.name} goes first")
+    if child.obstacle:
+        return child.obstacle
     store = scene.cache.children[child.ref.kind].of(child.ref.namespace)
     if store.problem:
         return verdicts.unlisted(store.problem, is_stalled=store.is_forbidden)
