@@ -22,11 +22,8 @@ def plane(binary, tmp_path_factory):
 @pytest.fixture
 def cluster(plane):
     """Return the plane as seen from a namespace of the test's own."""
-    namespaces = "/api/v1/namespaces"
-    created = plane.request("POST", namespaces, {"metadata": {"generateName": "test-"}}).accepted()
-    name = created.body["metadata"]["name"]
-    yield plane.in_namespace(name)
-    plane.request("DELETE", f"{namespaces}/{name}").accepted()
+    with control_plane.own_namespace(plane) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,16 @@ def running(binary: Path, folder: Path, *, metric_resolution_seconds: int = 1) -
         yield plane.cluster
 
 
+@contextmanager
+def own_namespace(cluster: Cluster) -> Iterator[Cluster]:
+    """Yield the cluster as seen from a new namespace, which goes afterwards."""
+    namespaces = "/api/v1/namespaces"
+    created = cluster.request("POST", namespaces, {"metadata": {"generateName": "test-"}}).accepted()
+    name = created.body["metadata"]["name"]
+    yield cluster.in_namespace(name)
+    cluster.request("DELETE", f"{namespaces}/{name}").accepted()
+
+
 def install(cluster: Cluster, crd: dict[str, Any]) -> None:
     """Install a CustomResourceDefinition, and wait until its objects can be written."""
     cluster.apply(crd).accepted()

@@ -28,11 +28,8 @@ def reconciler(plane):
 @pytest.fixture
 def cluster(plane):
     """Return the plane as seen from a namespace of the test's own."""
-    namespaces = "/api/v1/namespaces"
-    created = plane.request("POST", namespaces, {"metadata": {"generateName": "test-"}}).accepted()
-    name = created.body["metadata"]["name"]
-    yield replace(plane.in_namespace(name), patience_seconds=PATIENCE_SECONDS)
-    plane.request("DELETE", f"{namespaces}/{name}").accepted()
+    with control_plane.own_namespace(plane) as cluster:
+        yield replace(cluster, patience_seconds=PATIENCE_SECONDS)
 
 
 SEEN = {}

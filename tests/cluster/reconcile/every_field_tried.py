@@ -7,10 +7,10 @@ same few looks, since one after the other would take half an hour; two files, so
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import control_plane
 import every_field
 import pytest
 
-from reconciler.cluster import client
 from reconciler.cluster.live import stable
 from reconciler.model import APP_LABEL, CELERY_APP, CHILD_KINDS
 from render.naming import COMPONENT_LABEL
@@ -101,15 +101,9 @@ class Batch:
 @pytest.fixture(scope="module")
 def batch(plane, installed, keda_crds, tmp_path_factory, pytestconfig, request, release):  # noqa: ARG001 (installs them)
     reconciling = pytestconfig.pluginmanager.getplugin("reconciling")
-    created = plane.request("POST", "/api/v1/namespaces", {"metadata": {"generateName": "test-"}}).accepted()
-    cluster = plane.in_namespace(created.body["metadata"]["name"])
-    path = f"/api/v1/namespaces/{installed.namespace}/serviceaccounts/celery-reconcile/token"
-    folder = tmp_path_factory.mktemp("service-account")
-    (folder / "token").write_text(installed.request("POST", path, {}).accepted().body["status"]["token"])
-    (folder / "ca.crt").write_bytes((installed.folder / "tls.crt").read_bytes())
-    access = client.in_cluster(f"https://127.0.0.1:{installed.port}", folder)
-    yield Batch(cluster, reconciling.Reconciler(cluster, access), trials(release, request.module.is_tried))
-    plane.request("DELETE", f"/api/v1/namespaces/{cluster.namespace}").accepted()
+    access = reconciling.granted(installed, tmp_path_factory.mktemp("service-account"))
+    with control_plane.own_namespace(plane) as cluster:
+        yield Batch(cluster, reconciling.Reconciler(cluster, access), trials(release, request.module.is_tried))
 
 
 @pytest.fixture(scope="module")
