@@ -3,6 +3,7 @@
 Both sides have been through the server, so that defaults, canonical quantities and merged lists never differ.
 """
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,10 @@ from reconciler.apply.child import Child
 from reconciler.cluster import live
 from reconciler.model import Change, Manifest
 from render.errors import dotted
+
+# DeepDiff parses each index of a list, and Python's parser counts its depth for all threads before 3.11.9 and 3.12.3
+# (https://github.com/python/cpython/issues/106905).
+_ALONE = threading.Lock()
 
 
 def changes(child: Child) -> tuple[Change, ...]:
@@ -46,7 +51,9 @@ def _differences(before: Manifest, after: Manifest) -> Iterator[Change]:
     def value(side: Any) -> Any:
         return None if side is notpresent else side
 
-    for levels in DeepDiff(before, after, view="tree").values():
+    with _ALONE:
+        found = DeepDiff(before, after, view="tree").values()
+    for levels in found:
         for level in levels:
             path = dotted(tuple(level.path(output_format="list")))
             yield Change(path, value(level.t1), value(level.t2))

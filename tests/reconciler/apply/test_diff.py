@@ -1,5 +1,10 @@
 """What an apply would change, by the API server's answer."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import deepdiff
 import pytest
 
 from reconciler.apply import diff
@@ -59,3 +64,22 @@ def test_replicas_that_are_not_named_stay_as_they_are(child, live, manifest):
 
 def test_replicas_that_are_named_are_drift(asked):
     assert diff.changes(asked({"replicas": 5}, {"replicas": 3})) == (Change("spec.replicas", 5, 3),)
+
+
+def test_deepdiff_never_runs_in_two_threads_at_once(asked, monkeypatch):
+    child = asked({"replicas": 1, "l": [1]}, {"replicas": 1, "l": [2]})
+    alone, overlaps = threading.Lock(), []
+
+    class Seen(deepdiff.DeepDiff):
+        def __init__(self, *args, **options):
+            overlaps.append(not alone.acquire(blocking=False))
+            time.sleep(0.01)
+            super().__init__(*args, **options)
+            if not overlaps[-1]:
+                alone.release()
+
+    monkeypatch.setattr(deepdiff, "DeepDiff", Seen)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(diff.changes, [child] * 4))
+    assert found == [(Change("spec.l[0]", 1, 2),)] * 4
+    assert overlaps == [False] * 4
