@@ -3,8 +3,8 @@
 import json
 import os
 import subprocess
-from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import free_ports
@@ -115,8 +115,14 @@ def test_flower_sees_the_worker_and_its_queue(start, until, image):
     start("flower", flower={"port": port, "image": image, "env": environment})
 
     def workers():
-        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/api/workers?refresh=true", timeout=30) as answer:
-            return [*json.load(answer)]
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/api/workers?refresh=true", timeout=30) as answer:
+                return [*json.load(answer)]
+        except HTTPError as error:
+            with error:
+                return []
+        except OSError:
+            return []
 
     until(workers, "a worker")
     assert workers() == [f"worker@{os.uname().nodename}"]

@@ -37,7 +37,8 @@ def status(port, path):
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return answer.status
     except HTTPError as error:
-        return error.code
+        with error:
+            return error.code
     except URLError:
         return None
 

@@ -186,8 +186,9 @@ def seen_by_flower(cluster):
     """Return the workers' names that Flower tells who knows the password; nobody else is told anything."""
     get = ("get", "pods", "--selector=celeryproject.org/component=flower", "-o=jsonpath={.items[0].status.podIP}")
     url = f"http://{cluster.kubectl(*get).stdout}:5555/api/workers?refresh=1"
-    with pytest.raises(urllib.error.HTTPError, match="401"):
+    with pytest.raises(urllib.error.HTTPError, match="401") as refused:
         urllib.request.urlopen(url)
+    refused.value.close()
     password = base64.b64encode(FLOWER_USER.encode()).decode()
     with urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": f"Basic {password}"})) as answer:
         return json.load(answer)

@@ -137,7 +137,8 @@ def page(port):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as answer:
-            return answer.code, ""
+            with answer:
+                return answer.code, ""
         except OSError:
             return None, ""
 
