@@ -236,9 +236,9 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
         contexts, current = config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
-        where = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        where, why = path or os.environ.get("KUBECONFIG") or "~/.kube/config", str(error).rstrip(".")
         hint = "set KUBECONFIG, or give --kubeconfig FILE and --context NAME"
-        raise errors.NoCluster(f"no cluster: looked into {where}, and this is no pod: {error} {hint}") from error
+        raise errors.NoCluster(f"no cluster: looked into {where}, and this is no pod: {why}: {hint}") from error
     chosen = next((each for each in contexts if each["name"] == context), current)
     pool = rest.RESTClientObject(configuration).pool_manager
     if configuration.verify_ssl:

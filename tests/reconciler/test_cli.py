@@ -105,7 +105,7 @@ def test_a_context_that_is_not_there_is_said_with_what_to_set(outside):  # noqa:
     ended = CliRunner().invoke(cli.main, ["explain", "shop"])
     said = "celery-reconcile: no cluster: looked into ~/.kube/config, and this is no pod: "
     assert ended.output.startswith(said)
-    assert ended.output.endswith("set KUBECONFIG, or give --kubeconfig FILE and --context NAME\n")
+    assert ended.output.endswith("found: set KUBECONFIG, or give --kubeconfig FILE and --context NAME\n")
 
 
 def test_without_the_extra_it_says_how_to_get_it():

@@ -140,6 +140,8 @@ def _group(file: str, groups: tuple[Component, ...], name: str | None) -> Compon
 def _load(options: Options, who: Contender) -> Traffic:
     """Return the load: a shape as large as the app is, or a trace. Raises InvalidInput."""
     if options.load not in shapes.SHAPES:
+        if not Path(options.load).exists():
+            raise read.refused(options.load, f"is no load: write {', '.join(shapes.SHAPES)}, or the file of a trace")
         return trace.parsed(read.content(options.load).decode(errors="replace"), options.load)
     rate = who.usual_rate(options.task_seconds) if options.tasks_per_second is None else options.tasks_per_second
     hours = shapes.SHAPES[options.load].hours if options.hours is None else options.hours
