@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from reconciler.options import option
 from reconciler.scaling.simulation import contender, shapes, simulate, summary, trace
@@ -14,6 +15,9 @@ from reconciler.scaling.simulation.traffic import Traffic
 from render import load, pipeline, read, schema
 from render.errors import InvalidInput, Problem
 from render.model import Component
+
+SHAPED = ("hours", "tasks_per_second", "task_seconds", "seed")
+"""What shapes a load, and is in a trace already."""
 
 
 class Options(NamedTuple):
@@ -71,6 +75,7 @@ def command(files: tuple[str, ...], **given: Any) -> None:
     Exit codes: 0 done, 1 a file is refused, 2 wrong usage.
     """
     options = Options(**given)
+    _refuse_what_a_trace_says(options.load)
     path = _drawable(options.output)
     try:
         contenders = _contenders(files, options)
@@ -92,6 +97,13 @@ def command(files: tuple[str, ...], **given: Any) -> None:
         except OSError as error:
             click.echo(f"{path}: {error.strerror}", err=True)
             sys.exit(1)
+
+
+def _refuse_what_a_trace_says(load: str) -> None:
+    source = click.get_current_context().get_parameter_source
+    given = [f"--{name.replace('_', '-')}" for name in SHAPED if source(name) is not ParameterSource.DEFAULT]
+    if load not in shapes.SHAPES and given:
+        raise click.UsageError(f"a trace says itself what comes when, so leave out {', '.join(given)}")
 
 
 def _drawable(output: str | None) -> Path | None:

@@ -364,6 +364,10 @@ REFUSED = {
         (EXAMPLES / "shop/app.yaml", "--load", "stedy"), 1,
         "stedy: is no load: write steady, daily, burst, outage, or the file of a trace",
     ),
+    "a trace and a shape": (
+        (EXAMPLES / "shop/app.yaml", "--load", "trace.csv", "--hours", "2", "--task-seconds", "10"), 2,
+        "Error: a trace says itself what comes when, so leave out --hours, --task-seconds",
+    ),
     "several groups": (
         (EXAMPLES / "rabbitmq/app.yaml",), 1,
         f"{EXAMPLES}/rabbitmq/app.yaml: spec.workers: say which group with --group: fast, reports",
