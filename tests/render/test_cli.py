@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from render import since
+from render.hazards import versions
+
 COMMAND = Path(sys.executable).with_name("celery-render")
 MINIMAL = """\
 apiVersion: celeryproject.org/v1alpha1
@@ -268,6 +271,12 @@ def test_the_problems_of_the_readme_are_what_is_printed(tmp_path):
     code, out, err = run("app.yaml", cwd=tmp_path)
     assert (code, out, err.count("\n")) == (1, "", 2)
     assert f"$ celery-render app.yaml\n{err}" in readme
+
+
+def test_the_readme_names_the_versions_that_are_tried():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for name, tried in {"Kubernetes": since.table().releases, "Celery": versions.TRIED}.items():
+        assert re.search(rf"^\| {name} \| \[{re.escape(f'{tried[0]} to {tried[-1]}')}\]", readme, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
