@@ -6,6 +6,7 @@ from render.hazards.hazard import COMMON, Hazard, Part, parts
 from render.model import CeleryApp
 
 CLAIMS = ("storage", "persistence")
+ELSEWHERE = ", but not on OpenShift, which sets one of its own and refuses others"
 
 
 def unwritable(app: CeleryApp) -> Iterator[Hazard]:
@@ -14,11 +15,11 @@ def unwritable(app: CeleryApp) -> Iterator[Hazard]:
         for claim in CLAIMS:
             if "existingClaim" in part.own.get(claim, {"existingClaim": ""}) or not (user := _user(part)):
                 continue
-            group = user if isinstance(user, int) else 1000
+            who, group, but = (f"user {user}", user, "") if isinstance(user, int) else ("another user", 1000, ELSEWHERE)
             yield Hazard(
                 part.at(claim),
-                f"a new volume is root's, and {part.name} runs as {_named(user)}, so it cannot write there: "
-                f"write podSecurityContext: {{fsGroup: {group}}}",
+                f"a new volume is root's, and {part.name} runs as {who}, so it cannot write there: "
+                f"write podSecurityContext: {{fsGroup: {group}}}{but}",
             )
 
 
@@ -39,10 +40,6 @@ def _user(part: Part) -> int | str:
         return ""
     both = {**pod, **container}
     return int(both["runAsUser"]) if "runAsUser" in both else "another" if both.get("runAsNonRoot") else ""
-
-
-def _named(user: int | str) -> str:
-    return f"user {user}" if isinstance(user, int) else "another user"
 
 
 def _mounted(part: Part) -> Iterator[str]:
