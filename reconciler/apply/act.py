@@ -11,7 +11,7 @@ from reconciler.cluster.errors import ClusterError, Conflict
 from reconciler.cluster.live import Live
 from reconciler.model import Manifest, Outcome, Ref, paths
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 
 log = logging.getLogger(__name__)
 
