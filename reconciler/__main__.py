@@ -8,7 +8,8 @@ def main() -> None:
     try:
         from reconciler import cli  # noqa: PLC0415 (needs what the renderer does not)
     except ModuleNotFoundError as missing:
-        sys.exit(f"celery-reconcile needs the package {missing.name}: pip install '.[reconciler]'")
+        where = "'celery-render[reconciler]', or '.[reconciler]' in a checkout"
+        sys.exit(f"celery-reconcile needs the package {missing.name}: pip install {where}")
     cli.main(prog_name="kubectl celery" if sys.argv[0].endswith("kubectl-celery") else "celery-reconcile")
 
 

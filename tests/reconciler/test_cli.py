@@ -112,7 +112,8 @@ def test_without_the_extra_it_says_how_to_get_it():
     code = "import sys; sys.modules['urllib3'] = None; from reconciler.__main__ import main; main()"
     ended = subprocess.run([sys.executable, "-c", code, "--help"], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "celery-reconcile needs the package urllib3: pip install '.[reconciler]'\n"
+    where = "'celery-render[reconciler]', or '.[reconciler]' in a checkout"
+    assert ended.stderr == f"celery-reconcile needs the package urllib3: pip install {where}\n"
 
 
 def test_kubectl_finds_it_as_a_plugin():
