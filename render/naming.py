@@ -1,5 +1,6 @@
 """Names that are more than one file's business: labels, paths in the pods, and what is named after the app."""
 
+import re
 import string
 
 APP_LABEL = "celeryproject.org/app"
@@ -42,6 +43,7 @@ BROKERS = {
 }
 """Which broker the scheme of a URL leads to."""
 
+_WORD = re.compile(r"(?!localhost$|0x|[0-9]+$)[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.IGNORECASE)
 _SQS_ALPHABET = {ord(char): "_" for char in string.punctuation if char not in "-_"} | {ord("."): "-"}
 
 
@@ -76,6 +78,11 @@ def part(connection: str, name: str) -> str:
 def nodename(component: str) -> str:
     """Return the Celery node name; Celery puts the pod's name in place of %h."""
     return f"{component}@%h"
+
+
+def is_word(host: str) -> bool:
+    """Say whether a host's name is one word: a Service of the namespace in which whoever looks it up is."""
+    return bool(_WORD.fullmatch(host))
 
 
 def sqs_queue(queue: str, prefix: str) -> str:

@@ -171,7 +171,7 @@ class Demand:
 
     def _keep(self, known: Broker) -> Kept:
         with self._lock:
-            kept, _ = self._kept.get(known, (Kept(known, self._hosts), 0.0))
+            kept, _ = self._kept.get(known, (Kept(known, replace(self._hosts, namespace=known.namespace)), 0.0))
             self._kept[known] = (kept, time.monotonic())
             return kept
 
@@ -247,7 +247,7 @@ def _broker(crew: Crew, texts: Mapping[_Place, str]) -> Broker:
         sentinel = celery_connection.sentinel(parts.sentinel_master, text(parts.sentinel_password), {})
         known = replace(known, options=celery_connection.over(known.options, sentinel))
     trust = Trust(parts.verify, {kind: str(text(key)) for kind, key in parts.files}) if parts.verify else None
-    return replace(known, url=url, trust=trust)
+    return replace(known, url=url, trust=trust).seen_from(crew.namespace)
 
 
 def _demanded(crews: Crews, found: Findings | Unreadable | NotAsked) -> dict[GroupKey, Demanded]:

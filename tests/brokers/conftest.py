@@ -3,7 +3,9 @@
 import itertools
 import json
 import os
+import socket
 import subprocess
+import sys
 import threading
 
 import debian
@@ -14,7 +16,7 @@ from celery_versions import OWN, celery_bin, pytest_generate_tests  # noqa: F401
 from secured import certificates, place  # noqa: F401 (fixtures)
 from servers import HERE, HOSTS, Certificate, Held, missing, redis, redis_program, until  # noqa: F401 (fixtures)
 
-from reconciler.scaling.brokers import look
+from reconciler.scaling.brokers import hosts, look
 from reconciler.scaling.brokers.broker import Broker
 from reconciler.scaling.demand import Crew, Demand
 from reconciler.scaling.group import Group
@@ -116,6 +118,23 @@ def seen():
             kept.line.close()
 
     return once
+
+
+@pytest.fixture
+def services(monkeypatch):
+    """Return the Services of a cluster, by name, to be filled with their addresses: it stands for its name server."""
+    known, look_up = {}, hosts.look_up
+
+    def found(name, port, *arguments, **options):
+        if not name.endswith(".svc"):
+            return look_up(name, port, *arguments, **options)
+        sys.audit("socket.getaddrinfo", name, port)  # as Python does first of all
+        if name not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (known[name], port))]
+
+    monkeypatch.setattr(hosts, "look_up", found)
+    return known
 
 
 @pytest.fixture

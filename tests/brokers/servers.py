@@ -124,13 +124,13 @@ def listening(answer=None):
 
 
 class Certificate:
-    """A certificate for this machine, signed by an authority or by itself."""
+    """A certificate for this machine, and a Service of the name redis, signed by an authority or by itself."""
 
     def __init__(self, folder, authority=None, address=HERE):
         self.path, self.key = folder / "tls.crt", folder / "tls.key"
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         name = "broker" if authority else "authority"  # Erlang takes an issuer of one's own name for oneself
-        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{address}"]
+        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{address},DNS:redis"]
         command += ["-keyout", self.key, "-out", self.path]
         command += ["-CA", authority.path, "-CAkey", authority.key] if authority else []
         subprocess.run(command, check=True, capture_output=True)

@@ -12,12 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
 
 import pytest
+import secured
 import servers
 import urllib3
 from servers import Held
 
 from reconciler.cluster.client import Cluster
 from reconciler.cluster.transport import Access, Transport
+from reconciler.scaling.brokers import faults
 from reconciler.scaling.demand import Crew, Demanded
 from reconciler.scaling.group import Group, Parts, SecretKey
 from reconciler.scaling.model import Backlog, NotAsked, Silent, Unreadable
@@ -64,6 +66,12 @@ def api_server(secrets):
 
 def secret(url):
     return {"metadata": {}, "data": {"url": b64encode(url.encode()).decode()}}
+
+
+def kept(place):
+    """Return one Secret with all that a broker asks for."""
+    texts = {key: text for each in place.secrets.values() for key, text in each.items()}
+    return {"metadata": {}, "data": {key: b64encode(text.encode()).decode() for key, text in texts.items()}}
 
 
 class Told:
@@ -247,6 +255,30 @@ def test_one_connection_for_all_who_have_the_same_broker(on_rabbitmq, rabbitmq_s
         assert connections() == before + 3  # one of them for all
 
 
+def test_a_name_of_one_word_is_a_service_of_the_app_s_own_namespace(on_redis, publish, crew, services, new_demand):
+    publish(on_redis, 3)
+    services["redis.shop.svc"] = servers.HERE
+    named = on_redis.replace(servers.HERE, "redis")
+    crews = {namespace: crew(named, "celery", namespace=namespace) for namespace in ("shop", "web")}
+    expected = {"shop": Demanded(Backlog(3, 0), {}), "web": unreadable(f"{named}: {faults.NAME}")}
+    demand = new_demand(None, LONG)
+    assert demand.of(crews) == expected
+    assert demand.of(crews) == expected  # though a connection to one is open
+
+
+def test_its_certificate_is_for_the_name_that_is_written(redis_program, tmp_path, certificates, services, new_demand):
+    services["redis.shop.svc"] = services["valkey.shop.svc"] = servers.HERE
+    with secured.on_redis(redis_program, tmp_path, certificates) as place, api_server({"shop": kept(place)}) as cluster:
+        urls = {name: place.broker["url"].replace(servers.HERE, name) for name in ("redis", "valkey")}
+        parts = Parts.of(place.broker)
+        crews = {
+            name: Crew("shop", Group("mail", None, frozenset(["celery"]), url, {}, parts), frozenset())
+            for name, url in urls.items()
+        }
+        found = new_demand(cluster, PATIENT).of(crews)
+    assert found == {"redis": EMPTY, "valkey": unreadable(f"{urls['valkey']}: {faults.UNTRUSTED}")}
+
+
 def test_two_looks_at_one_broker_follow_one_another(on_redis, crew, told, new_demand):
     """The workers of one are silent, so that it takes a while."""
     demand = new_demand(None, LONG)
@@ -270,11 +302,9 @@ def test_what_was_counted_is_told_though_the_broker_takes_no_question_to_the_wor
 
 
 def test_a_broker_is_reached_by_its_parts(place, until, new_demand):
-    texts = {key: text for each in place.secrets.values() for key, text in each.items()}
-    kept = {"metadata": {}, "data": {key: b64encode(text.encode()).decode() for key, text in texts.items()}}
     group = Group("mail", None, frozenset(["celery"]), place.broker["url"], {}, Parts.of(place.broker))
     asked = {"mail": Crew("shop", group, frozenset())}
-    with api_server({"shop": kept}) as cluster:
+    with api_server({"shop": kept(place)}) as cluster:
         demand = new_demand(cluster, PATIENT)
         assert demand.of(asked) == {"mail": EMPTY}
         assert demand.of(asked) == {"mail": EMPTY}

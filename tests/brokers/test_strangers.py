@@ -260,6 +260,42 @@ def test_a_name_that_is_not_listed_is_not_looked_up(read):
     assert read("redis://no-such-host.invalid/0", allowed="*.example.com").message.endswith(faults.DENIED)
 
 
+NAMES = {
+    "redis": "redis.shop.svc",
+    "Redis-0": "Redis-0.shop.svc",
+    "redis.databases": "redis.databases",
+    "redis.": "redis.",
+    "localhost": "localhost",
+    "127.0.0.1": "127.0.0.1",
+    "::1": "::1",
+    "2130706433": "2130706433",
+    "0x7f000001": "0x7f000001",
+}
+
+
+@pytest.mark.parametrize(("written", "looked_up"), NAMES.items())
+def test_a_name_of_one_word_is_looked_up_in_the_app_s_namespace(written, looked_up):
+    assert Hosts(namespace="shop").full(written) == looked_up
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp", "sentinel", "sqs"])
+def test_whatever_the_broker_a_name_of_one_word_leads_into_the_app_s_namespace(scheme, services, read):
+    services["broker.shop.svc"] = servers.HERE
+    with recording(b"ERROR\r\n", first=False) as (port, heard):
+        read(f"{scheme}://AKID:x@broker:{port}", {"region": "eu-west-1", "master_name": "shop"})
+        assert heard
+
+
+JUDGED = {"redis": False, "*.svc.cluster.local": False, "*.web.svc": False, "redis.shop.svc": True, "*.svc": True}
+
+
+@pytest.mark.parametrize(("allowed", "is_allowed"), JUDGED.items())
+def test_a_name_of_one_word_is_judged_by_the_name_that_is_looked_up(allowed, is_allowed, services, read):
+    services["redis.shop.svc"] = "240.0.0.1"
+    found = read("redis://redis/0", allowed=allowed, patient=1).message
+    assert found.endswith(faults.DENIED) is not is_allowed
+
+
 def test_a_name_that_leads_here_is_connected_to_if_both_are_listed(on_redis, read):
     here = on_redis.replace(servers.HERE, "localhost")
     assert read(here, allowed="localhost").message.endswith(faults.DENIED)

@@ -10,12 +10,13 @@ import ssl
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Self
 
 from reconciler.scaling.brokers import faults
 from reconciler.scaling.model import Unreadable
+from render import naming
 from render.in_pod import celery_connection
 
 SENTINEL = "sentinel"
@@ -68,6 +69,8 @@ class Broker:
     """The setting `broker_use_ssl`."""
     trust: Trust | None = field(default=None, repr=False, hash=False)
     """In place of it."""
+    namespace: str = field(default="", repr=False)
+    """In which its names are looked up, where they mean something else in another."""
 
     @cached_property
     def parts(self) -> tuple[Any, ...]:
@@ -88,6 +91,11 @@ class Broker:
     @property
     def is_sqs(self) -> bool:
         return [part.scheme for part in self.parts] == [SQS]
+
+    def seen_from(self, namespace: str) -> Self:
+        """Return it as the pods of a namespace see it: a name of one word is theirs. What Sentinels tell may be one."""
+        is_theirs = any(part.scheme == SENTINEL or naming.is_word(part.hostname or "") for part in self.parts)
+        return replace(self, namespace=namespace) if is_theirs else self
 
     @property
     def refusal(self) -> str:

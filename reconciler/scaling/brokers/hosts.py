@@ -3,8 +3,12 @@
 Python tells its audit hooks of each name that is to be looked up, and of each address before it is connected to. So it
 is the address itself that is judged, not a name that may lead elsewhere the next moment, and no client, Sentinel or
 redirect leads past it. Only threads within `Hosts.only` are judged: the API server and Amazon's roles are not an app's.
+
+A name of one word is a Service of the app's own namespace, where its workers look it up. So do we, whoever tells the
+name, a Sentinel too; TLS still asks for a certificate in the name as it is written.
 """
 
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +18,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Self
+
+from render import naming
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -43,6 +49,8 @@ class Hosts:
     """Of names: `*.svc.cluster.local`."""
     networks: tuple[Network, ...] = ()
     """Of addresses, these ones whatever they are."""
+    namespace: str = ""
+    """In which names of one word are looked up; in our own if it is empty."""
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -67,6 +75,13 @@ class Hosts:
                 yield
         finally:
             _HERE.watch = before
+
+    def full(self, name: str) -> str:
+        """Return the name that is looked up for it, and judged.
+
+        `redis.shop` alone could be found outside of the cluster as long as the Service is not there.
+        """
+        return f"{name}.{self.namespace}.svc" if self.namespace and naming.is_word(name) else name
 
     def allow_name(self, name: str) -> bool:
         """Say whether a name may be looked up: one of which no address could be connected to need not be."""
@@ -158,6 +173,17 @@ def _listen() -> None:
             watch.told(event, arguments)
 
     sys.addaudithook(hook)  # which cannot be taken away again
+    socket.getaddrinfo = _found
+
+
+look_up = socket.getaddrinfo
+"""The system's own."""
+
+
+def _found(host: Any, *arguments: Any, **options: Any) -> Any:
+    """Return the addresses of a host, as the clients ask for them."""
+    watch = getattr(_HERE, "watch", None)
+    return look_up(watch.hosts.full(_text(host)) if watch and host else host, *arguments, **options)
 
 
 def _text(name: object) -> str:
