@@ -8,7 +8,7 @@ from render import naming
 from render.hazards.hazard import Hazard, groups
 from render.model import CeleryApp
 
-ENGINE = "Reconciler"
+ENGINE, KEDA = "Reconciler", "KEDA"
 POLLING_SECONDS = 30
 """KEDA's own default."""
 LASTING_SECONDS = 60
@@ -75,6 +75,17 @@ def failovers_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
         yield Hazard(("spec", "broker", "url"), message, is_error=True)
 
 
+def names_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield a broker of one word: KEDA looks for it where it runs itself."""
+    if any(_is_read_by_keda(group.spec) for group in app.groups):
+        for host in filter(naming.is_word, _hosts(app.spec.get("broker", {}).get("url", ""))):
+            yield Hazard(
+                ("spec", "broker", "url"),
+                f"{host} is a name of the app's own namespace, and KEDA looks from its own: "
+                f"write {host}.{app.namespace or 'NAMESPACE'}",
+            )
+
+
 def short_cooldowns(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each cooldown that is over before KEDA looks again, or before a broker is back that hangs."""
     for group in groups(app):
@@ -98,12 +109,26 @@ def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("args", number), "Flower takes such workers to be offline: remove it")
 
 
+def _is_read_by_keda(spec: Mapping[str, Any]) -> bool:
+    """Say whether KEDA counts on the broker as the app names it; an authentication of the user's may name another."""
+    scaling = spec.get("scaling", {})
+    return scaling.get("engine") == KEDA and "queue" in scaling and "authenticationRef" not in scaling.get("keda", {})
+
+
+def _hosts(url: str) -> Iterator[str]:
+    """Yield the host of each URL of a list."""
+    for one in url.split(";"):
+        authority = re.split("[/?#]", one.partition("://")[2])[0]
+        yield authority.rpartition("@")[2].partition(":")[0]
+
+
 RULES = (
     deaf_workers,
     unreached_counts,
     fallbacks_in_vain,
     brokers_unlike_their_url,
     failovers_unknown_to_keda,
+    names_unknown_to_keda,
     short_cooldowns,
     hidden_workers,
 )
