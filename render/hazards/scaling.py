@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from render import naming
-from render.hazards.hazard import Hazard, groups
+from render.hazards.hazard import Hazard, broker, groups
 from render.model import CeleryApp
 
 ENGINE, KEDA = "Reconciler", "KEDA"
@@ -20,12 +20,23 @@ COUNT = re.compile("[1-9][0-9]{0,8}")
 def deaf_workers(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each group that is never scaled in, since its workers do not say what they run."""
     for group in groups(app):
-        scaling = group.spec.get("scaling", {})
-        asks = scaling.get("engine") == ENGINE and scaling.get("whenSilent", "Hold") == "Hold"
-        if asks and group.given("settings").get("worker_enable_remote_control") is False:
+        if _waits_for_answers(group.spec) and group.given("settings").get("worker_enable_remote_control") is False:
             yield Hazard(
                 group.at("settings", "worker_enable_remote_control"),
                 "who cannot be asked what it runs is never scaled in: write true, or scaling.whenSilent: ScaleIn",
+            )
+
+
+def unknown_tasks(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each group on Amazon SQS that is never scaled in, since nobody counts what it runs."""
+    for group in groups(app):
+        is_queue = _waits_for_answers(group.spec) and "queue" in group.spec["scaling"]
+        settings: Mapping[str, Any] = group.spec.get("settings", {})
+        if is_queue and broker(app) in ("SQS", "sqs") and settings.get("task_acks_late") is not True:
+            yield Hazard(
+                group.at(*(("settings", "task_acks_late") if "task_acks_late" in settings else ("scaling",))),
+                "on Amazon SQS nobody knows which tasks run that are acknowledged early, so no pod ever goes: "
+                "write settings.task_acks_late: true, or scaling.whenSilent: ScaleIn",
             )
 
 
@@ -109,6 +120,12 @@ def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("args", number), "Flower takes such workers to be offline: remove it")
 
 
+def _waits_for_answers(spec: Mapping[str, Any]) -> bool:
+    """Say whether no pod of a group goes as long as nobody says what it runs."""
+    scaling: Mapping[str, Any] = spec.get("scaling", {})
+    return bool(scaling.get("engine") == ENGINE and scaling.get("whenSilent", "Hold") == "Hold")
+
+
 def _is_read_by_keda(spec: Mapping[str, Any]) -> bool:
     """Say whether KEDA counts on the broker as the app names it; an authentication of the user's may name another."""
     scaling = spec.get("scaling", {})
@@ -124,6 +141,7 @@ def _hosts(url: str) -> Iterator[str]:
 
 RULES = (
     deaf_workers,
+    unknown_tasks,
     unreached_counts,
     fallbacks_in_vain,
     brokers_unlike_their_url,

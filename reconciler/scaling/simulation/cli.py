@@ -14,6 +14,7 @@ from reconciler.scaling.simulation.contender import Contender
 from reconciler.scaling.simulation.traffic import Traffic
 from render import load, pipeline, read, schema
 from render.errors import InvalidInput, Problem
+from render.hazards.hazard import broker
 from render.model import Component
 
 SHAPED = ("hours", "tasks_per_second", "task_seconds", "seed")
@@ -87,6 +88,9 @@ def command(files: tuple[str, ...], **given: Any) -> None:
         sys.exit(1)
     for unmodelled in (each.name for each in contenders if each.ignores_memory):
         click.echo(f"{unmodelled}: memory is not simulated, so scaling by it is left out", err=True)
+    for unmodelled in (each.name for each in contenders if each.ignores_silence):
+        message = "workers that cannot be asked what they run are not simulated, so pods go as if they told"
+        click.echo(f"{unmodelled}: {message}", err=True)
     runs = [simulate.run(each, world) for each in contenders]
     click.echo(summary.table(runs))
     if path:
@@ -119,7 +123,7 @@ def _drawable(output: str | None) -> Path | None:
 
 def _contenders(files: tuple[str, ...], options: Options) -> list[Contender]:
     """Return the group of every app, and who else could scale that of the first. Raises InvalidInput."""
-    found: dict[str, Component] = {}
+    found: dict[str, tuple[Component, str]] = {}
     problems: list[Problem] = []
     known = schema.load()
     for file in files:
@@ -130,12 +134,12 @@ def _contenders(files: tuple[str, ...], options: Options) -> list[Contender]:
                 app = pipeline.app(document, known)
                 group = _group(file, app.groups, options.group)
                 name = f"{app.name}/{group.name}"
-                found[f"{file} {name}" if name in found else name] = group
+                found[f"{file} {name}" if name in found else name] = group, broker(app)
         except InvalidInput as invalid:
             problems += invalid.problems
     if problems:
         raise InvalidInput(tuple(problems))
-    ours = [Contender.of(name, group) for name, group in found.items()]
+    ours = [Contender.of(name, *its) for name, its in found.items()]
     return [*ours, *(ours[0].rival(name) for name in options.against)]
 
 

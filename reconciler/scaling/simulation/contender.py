@@ -39,6 +39,9 @@ AVERAGE_LENGTH = 1
 
 Kind = Literal["reconciler", "hpa", "keda"]
 KINDS: Mapping[str, Kind] = {"Reconciler": "reconciler", "HPA": "hpa", "KEDA": "keda"}
+ENGINE = "Reconciler"
+"""That asks workers what they run."""
+MODELLED = {"ignores_memory": False, "ignores_silence": False}
 RIVALS: tuple[str, ...] = ("hpa-cpu", "keda")
 
 
@@ -70,9 +73,11 @@ class Contender(NamedTuple):
     """Of each pod, in millicores."""
     ignores_memory: bool = False
     """It scales by memory too, of which there is no model."""
+    ignores_silence: bool = False
+    """Its workers cannot be asked what they run, of which there is none either."""
 
     @classmethod
-    def of(cls, name: str, group: Component) -> Self:
+    def of(cls, name: str, group: Component, broker: str = "") -> Self:
         """Return the group of workers as it is written, whoever scales it; without `scaling` nobody does."""
         scaling = group.spec.get("scaling") or _fixed(group.spec.get("replicas", 1))
         policy = Policy.of({**group.spec, "scaling": scaling})
@@ -84,6 +89,7 @@ class Contender(NamedTuple):
             grace_seconds=group.spec["terminationGracePeriodSeconds"],
             cpu_request=_request(group.spec),
             ignores_memory=measured != policy.metrics,
+            ignores_silence="scaling" in group.spec and scaling["engine"] == ENGINE and _is_silent(group, broker),
         )
 
     def usual_rate(self, task_seconds: Sequence[float]) -> float:
@@ -98,11 +104,11 @@ class Contender(NamedTuple):
             length = self.policy.average_length or AVERAGE_LENGTH * self.policy.concurrency
             policy = replace(self.policy, metrics=(), average_length=length, max_wait_seconds=None)
             policy = replace(policy, cooldown_seconds=300, paused=False)
-            return self._replace(name="keda", kind="keda", policy=policy, ignores_memory=False)
+            return self._replace(name="keda", kind="keda", policy=policy, **MODELLED)
         target = ResourceTarget("cpu", CPU_PERCENT, None)
         policy = replace(self.policy, metrics=(target,), average_length=None, max_wait_seconds=None)
         policy = replace(policy, behavior=Behavior(), paused=False, min_replicas=max(lowest, 1))
-        return self._replace(name="hpa-cpu", kind="hpa", policy=policy, ignores_memory=False)
+        return self._replace(name="hpa-cpu", kind="hpa", policy=policy, **MODELLED)
 
 
 class Remembered(NamedTuple):
@@ -176,6 +182,12 @@ def _by_keda(policy: Policy, seen: Seen, history: History) -> tuple[int, History
 def _is_over(policy: Policy, seen: Seen, history: History) -> bool:
     since = history.active_at
     return since is not None and seen.now - since >= timedelta(seconds=policy.cooldown_seconds)
+
+
+def _is_silent(group: Component, broker: str) -> bool:
+    """Say whether the workers cannot be asked what they run."""
+    is_off = group.spec.get("settings", {}).get("worker_enable_remote_control") is False
+    return is_off or broker.upper() == "SQS"
 
 
 def _fixed(replicas: int) -> Mapping[str, Any]:

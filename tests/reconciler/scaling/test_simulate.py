@@ -358,6 +358,30 @@ def test_what_is_not_simulated_is_said(tmp_path):
     assert result.stderr == "shop/worker: memory is not simulated, so scaling by it is left out\n"
 
 
+ON_REDIS = "broker: {url: redis://redis.shop/0}"
+UNASKED = {
+    "Amazon SQS": ("broker: {url: sqs://}", "", True),
+    "in a Secret": ("broker: {type: SQS, urlFrom: {secretKeyRef: {name: sqs, key: url}}}", "", True),
+    "no remote control": (f"{ON_REDIS}, settings: {{worker_enable_remote_control: false}}", "", True),
+    "KEDA asks nobody": (f"{ON_REDIS}, settings: {{worker_enable_remote_control: false}}", "engine: KEDA, ", False),
+    "workers that tell": (ON_REDIS, "", False),
+}
+
+
+@pytest.mark.parametrize(("fields", "engine", "is_said"), UNASKED.values(), ids=UNASKED)
+def test_that_workers_cannot_be_asked_is_not_simulated(fields, engine, is_said, tmp_path):
+    app = tmp_path / "app.yaml"
+    scaling = f"{{{engine}maxReplicas: 2, queue: {{averageLength: 4}}}}"
+    app.write_text(
+        "{apiVersion: celeryproject.org/v1alpha1, kind: CeleryApp, metadata: {name: shop}, "
+        f"spec: {{image: a, app: a, {fields}, workers: [{{name: worker, queues: [a], scaling: {scaling}}}]}}}}"
+    )
+    words = "workers that cannot be asked what they run are not simulated, so pods go as if they told"
+    result = simulated(app, "--hours", "0.2", "--against", "hpa-cpu")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == (f"shop/worker: {words}\n" if is_said else "")
+
+
 REFUSED = {
     "no file": (("nothing.yaml",), 1, "nothing.yaml: does not exist"),
     "no trace": (
