@@ -7,6 +7,7 @@ from render.errors import Path, Problem, dotted
 from render.hazards import (
     arguments,
     disruption,
+    encryption,
     flower,
     pools,
     queues,
@@ -27,6 +28,7 @@ from render.model import CeleryApp, Document
 RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *arguments.RULES,
     *disruption.RULES,
+    *encryption.RULES,
     *flower.RULES,
     *pools.RULES,
     *queues.RULES,

@@ -20,7 +20,7 @@ COUNT = re.compile("[1-9][0-9]{0,8}")
 def deaf_workers(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each group that is never scaled in, since its workers do not say what they run."""
     for group in groups(app):
-        if _waits_for_answers(group.spec) and group.given("settings").get("worker_enable_remote_control") is False:
+        if waits_for_answers(group.spec) and group.given("settings").get("worker_enable_remote_control") is False:
             yield Hazard(
                 group.at("settings", "worker_enable_remote_control"),
                 "who cannot be asked what it runs is never scaled in: write true, or scaling.whenSilent: ScaleIn",
@@ -30,7 +30,7 @@ def deaf_workers(app: CeleryApp) -> Iterator[Hazard]:
 def unknown_tasks(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each group on Amazon SQS that is never scaled in, since nobody counts what it runs."""
     for group in groups(app):
-        is_queue = _waits_for_answers(group.spec) and "queue" in group.spec["scaling"]
+        is_queue = waits_for_answers(group.spec) and "queue" in group.spec["scaling"]
         settings: Mapping[str, Any] = group.spec.get("settings", {})
         if is_queue and broker(app) in ("SQS", "sqs") and settings.get("task_acks_late") is not True:
             yield Hazard(
@@ -88,7 +88,7 @@ def failovers_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
 
 def names_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
     """Yield a broker of one word: KEDA looks for it where it runs itself."""
-    if any(_is_read_by_keda(group.spec) for group in app.groups):
+    if any(is_read_by_keda(group.spec) for group in app.groups):
         for host in filter(naming.is_word, _hosts(app.spec.get("broker", {}).get("url", ""))):
             yield Hazard(
                 ("spec", "broker", "url"),
@@ -120,13 +120,13 @@ def hidden_workers(app: CeleryApp) -> Iterator[Hazard]:
                 yield Hazard(group.at("args", number), "Flower takes such workers to be offline: remove it")
 
 
-def _waits_for_answers(spec: Mapping[str, Any]) -> bool:
+def waits_for_answers(spec: Mapping[str, Any]) -> bool:
     """Say whether no pod of a group goes as long as nobody says what it runs."""
     scaling: Mapping[str, Any] = spec.get("scaling", {})
     return bool(scaling.get("engine") == ENGINE and scaling.get("whenSilent", "Hold") == "Hold")
 
 
-def _is_read_by_keda(spec: Mapping[str, Any]) -> bool:
+def is_read_by_keda(spec: Mapping[str, Any]) -> bool:
     """Say whether KEDA counts on the broker as the app names it; an authentication of the user's may name another."""
     scaling = spec.get("scaling", {})
     return scaling.get("engine") == KEDA and "queue" in scaling and "authenticationRef" not in scaling.get("keda", {})
