@@ -83,7 +83,7 @@ def template(app: CeleryApp, component: Component, container: Manifest, volumes:
     mounted = {mount["mountPath"].rstrip("/") for mount in spec.get("volumeMounts", ())}
     needed = (*volumes, *_connecting(app), TMP)
     ours = {volume.path: volume for volume in needed if volume.path not in mounted}.values()
-    init = [_init_container(app, spec, each) for each in spec.get("initContainers", ())]
+    init = [_unprivileged(_init_container(app, spec, each)) for each in spec.get("initContainers", ())]
     used = {name for each in (spec, *init) for name in _volumes_of(each)}
     pod = {
         "enableServiceLinks": False,  # a Service named flower would set FLOWER_PORT=tcp://…
@@ -189,6 +189,14 @@ def _init_container(app: CeleryApp, spec: Mapping[str, Any], given: Mapping[str,
         **({"envFrom": env_from} if env_from else {}),
         **({"volumeMounts": mounts} if mounts else {}),
     }
+
+
+def _unprivileged(container: Manifest) -> Manifest:
+    """Return the init container with the defaults of Celery's own; what it says itself stays as it is.
+
+    Laid over the defaults, `securityContext: {runAsUser: 0}` would be a root that may not even `chown`.
+    """
+    return container if "securityContext" in container else {**container, "securityContext": _security({})}
 
 
 def _security(given: Mapping[str, Any]) -> Manifest:

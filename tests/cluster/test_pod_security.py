@@ -27,6 +27,13 @@ def test_run_as_non_root_is_all_the_user_adds(restricted, rendered):
         restricted.wait_until(partial(has_a_pod, restricted, deployment))
 
 
+def test_nor_do_init_containers_and_sidecars_need_more(restricted, rendered):
+    init = [{"name": "migrated", "command": ["true"]}, {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}]
+    spec = {**EVERY_COMPONENT, "podSecurityContext": {"runAsNonRoot": True}, "initContainers": init}
+    for deployment in applied(restricted, rendered(**spec)):
+        restricted.wait_until(partial(has_a_pod, restricted, deployment))
+
+
 def test_without_it_every_pod_is_refused(restricted, rendered):
     for deployment in applied(restricted, rendered(**EVERY_COMPONENT)):
         container = deployment["spec"]["template"]["spec"]["containers"][0]["name"]

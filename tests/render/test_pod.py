@@ -44,7 +44,7 @@ def test_the_fields_of_a_pod_go_where_core_v1_has_them(spec):
     }
     fields = {
         "imagePullSecrets": [{"name": "s"}],
-        "initContainers": [{"name": "i", "image": "i"}],
+        "initContainers": [{"name": "i", "image": "i", "securityContext": {}}],
         "nodeSelector": {"a": "b"},
         "tolerations": [{"key": "k", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
@@ -126,6 +126,7 @@ def test_a_volume_is_only_in_the_pods_in_which_something_mounts_it(children):
     assert mounted == {"worker": {"media", "config"}, "beat": {"config"}}
 
 
+UNPRIVILEGED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 COMMON = {
     "broker": {"url": "redis://r"},
     "env": [{"name": "A", "value": "common"}, {"name": "B", "value": "common"}],
@@ -148,12 +149,29 @@ def test_an_init_container_with_the_image_of_its_component_has_its_environment(s
             {"name": "B", "value": "own"},
         ],
         "envFrom": [{"configMapRef": {"name": "common"}}, {"secretRef": {"name": "own"}}],
+        "securityContext": UNPRIVILEGED,
     }
 
 
 def test_an_init_container_with_another_image_has_what_it_names(spec):
     other = {"name": "wait", "image": "wait:1", "env": [{"name": "A", "value": "own"}]}
-    assert spec(initContainers=[other], **COMMON)["initContainers"] == [other]
+    assert spec(initContainers=[other], **COMMON)["initContainers"] == [{**other, "securityContext": UNPRIVILEGED}]
+
+
+@pytest.mark.parametrize("image", [{}, {"image": "other:1"}], ids=["of the app's image", "of another"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, UNPRIVILEGED, id="what Celery's has where it says nothing"),
+        pytest.param({"securityContext": {"runAsUser": 0}}, {"runAsUser": 0}, id="its own: a root that may chown"),
+        pytest.param({"securityContext": {}}, {}, id="its own, though that is nothing"),
+        pytest.param({"restartPolicy": "Always"}, UNPRIVILEGED, id="the same of a sidecar"),
+    ],
+)
+def test_the_security_context_of_an_init_container_is(spec, image, given, expected):
+    celery = {"readOnlyRootFilesystem": True}
+    [found] = spec(initContainers=[{"name": "i", **image, **given}], securityContext=celery)["initContainers"]
+    assert found["securityContext"] == expected
 
 
 def test_a_spread_constraint_without_selector_counts_the_pods_of_the_component(spec):
