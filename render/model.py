@@ -89,6 +89,10 @@ COMMON = frozenset(LIST_KEYS) | {
 def _with_common(own: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     replaced = {"command", "commandLine"} if "command" in own or "commandLine" in own else set()
     common = {field: spec[field] for field in COMMON - replaced if field in spec}
+    if "initContainers" in common:  # of the image that stands beside them, also where the component has another
+        common["initContainers"] = [
+            {**each, "image": each.get("image", spec["image"])} for each in spec["initContainers"]
+        ]
     merged = {field: _merged(field, common[field], own[field]) for field in COMMON if field in common and field in own}
     return {**common, **own, **merged}
 

@@ -170,12 +170,14 @@ def _volumes_of(container: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _init_container(app: CeleryApp, spec: Mapping[str, Any], given: Mapping[str, Any]) -> Manifest:
-    """Return the init container; one that runs the component's own image has its environment, under what it names.
+    """Return the init container; one of an image of the app has its component's environment, under what it names.
 
     Its command is launched as Celery is; the image's ENTRYPOINT, which nobody knows here, is not.
     """
-    if given.get("image", spec["image"]) != spec["image"]:
+    image = given.get("image", spec["image"])
+    if image not in (spec["image"], app.spec["image"]):
         return dict(given)
+    home = spec if image == spec["image"] else app.spec  # which says where things are in that image
     env = {
         entry["name"]: entry for entry in (*connection.environment(app), *spec.get("env", ()), *given.get("env", ()))
     }
@@ -183,8 +185,8 @@ def _init_container(app: CeleryApp, spec: Mapping[str, Any], given: Mapping[str,
     mounts = [*_mounts(_connecting(app)), *given.get("volumeMounts", ())]
     return {
         **given,
-        "image": spec["image"],
-        **({"command": [*start.launcher(app, spec), *given["command"]]} if "command" in given else {}),
+        "image": image,
+        **({"command": [*start.launcher(app, home), *given["command"]]} if "command" in given else {}),
         **({"env": list(env.values())} if env else {}),
         **({"envFrom": env_from} if env_from else {}),
         **({"volumeMounts": mounts} if mounts else {}),

@@ -153,6 +153,32 @@ def test_an_init_container_with_the_image_of_its_component_has_its_environment(s
     }
 
 
+def test_an_init_container_that_names_no_image_runs_the_one_of_the_block_it_stands_in(children):
+    found = children(
+        **COMMON,
+        initContainers=[{"name": "migrated"}],
+        workers=[{"name": "gpu", "image": "gpu:1", "initContainers": [{"name": "own"}]}],
+        flower={"image": "flower:1"},
+    )
+    pods = {name: found[f"Deployment/shop-{name}"]["spec"]["template"]["spec"] for name in ("gpu", "flower")}
+    init = {name: {each["name"]: each for each in pod["initContainers"]} for name, pod in pods.items()}
+    images = {name: {each: found["image"] for each, found in init[name].items()} for name in init}
+    assert images == {"gpu": {"migrated": "shop:1", "own": "gpu:1"}, "flower": {"migrated": "shop:1"}}
+    assert init["flower"]["migrated"].items() >= {"envFrom": COMMON["envFrom"]}.items()
+    assert [entry["name"] for entry in init["flower"]["migrated"]["env"]] == ["CELERY_BROKER_URL", "A", "B"]
+
+
+def test_it_is_launched_by_the_python_of_its_image(children):
+    found = children(
+        broker={"url": "redis://r", "passwordFrom": {"secretKeyRef": {"name": "r", "key": "p"}}},
+        command=["/app/env/bin/celery"],
+        initContainers=[{"name": "migrated", "command": ["migrated"]}],
+        flower={"image": "flower:1", "command": ["celery"]},
+    )["Deployment/shop-flower"]["spec"]["template"]["spec"]
+    [init], [container] = found["initContainers"], found["containers"]
+    assert (init["command"][0], container["command"][0]) == ("/app/env/bin/python3", "python3")
+
+
 def test_an_init_container_with_another_image_has_what_it_names(spec):
     other = {"name": "wait", "image": "wait:1", "env": [{"name": "A", "value": "own"}]}
     assert spec(initContainers=[other], **COMMON)["initContainers"] == [{**other, "securityContext": UNPRIVILEGED}]
