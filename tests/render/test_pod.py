@@ -168,6 +168,24 @@ def test_an_init_container_that_names_no_image_runs_the_one_of_the_block_it_stan
     assert [entry["name"] for entry in init["flower"]["migrated"]["env"]] == ["CELERY_BROKER_URL", "A", "B"]
 
 
+def test_an_init_container_works_where_celery_does_in_its_image(children):
+    images = ({}, {"image": "shop:1"}, {"image": "other:1"}, {"workingDir": "/own"})
+    found = children(
+        broker={"url": "redis://r"},
+        workingDir="/app",
+        initContainers=[{"name": f"i{number}", **each} for number, each in enumerate(images)],
+        workers=[],
+        beat={"workingDir": "/beat"},
+        flower={"image": "flower:1", "workingDir": "/flower", "initContainers": [{"name": "own"}]},
+    )
+    pods = {name: found[f"Deployment/shop-{name}"]["spec"]["template"]["spec"] for name in ("beat", "flower")}
+    folders = {name: [each.get("workingDir") for each in pod["initContainers"]] for name, pod in pods.items()}
+    assert folders == {
+        "beat": ["/beat", "/beat", None, "/own"],
+        "flower": ["/app", "/app", None, "/own", "/flower"],
+    }
+
+
 def test_it_is_launched_by_the_python_of_its_image(children):
     found = children(
         broker={"url": "redis://r", "passwordFrom": {"secretKeyRef": {"name": "r", "key": "p"}}},
