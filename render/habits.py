@@ -12,6 +12,10 @@ from render.errors import Path, dotted
 
 ENV = "write env: [{name: NAME, value: VALUE}, …]"
 SIDECAR = "a sidecar is an init container that does not end: write initContainers: [{…, restartPolicy: Always}]"
+READY = (
+    "the CRD has no room for what tells when a sidecar takes traffic: remove it; Celery waits for a sidecar's "
+    "startupProbe, and its livenessProbe restarts it"
+)
 PROBE = "the probes are made for you; write probe: {exec: {command: […]}} in a group or beat for one of your own"
 GROUP = "in a group of spec.workers"
 SCALING = f"write scaling: {{minReplicas: 1, maxReplicas: 5, cpu: {{averageUtilization: 80}}}} {GROUP}"
@@ -88,6 +92,7 @@ UNKNOWN = {
     "*.secretKeyRef.namespace": "a pod reads Secrets of its own namespace: remove it, and copy the Secret there",
     "*.terminationGracePeriod": "write terminationGracePeriodSeconds in a group, in beat or in flower",
     "*.gracePeriod": "write terminationGracePeriodSeconds in a group, in beat or in flower",
+    "*.initContainers[].readinessProbe": READY,
     "*.livenessProbe": PROBE,
     "*.readinessProbe": PROBE,
     "*.startupProbe": PROBE,
