@@ -62,7 +62,8 @@ def of_worker(app: CeleryApp, group: Component) -> Manifest:
     """Return the probes of a worker."""
     startup, limit = group.spec["probe"]["startupTimeoutSeconds"], _longest_silence(group.spec)
     if kind(group) == "Exec":
-        return _own(app, group, startup, group.spec["probe"]["livenessTimeoutSeconds"])
+        # Without a limit it stays: who has written it may know that it passes while a task runs.
+        return _own(app, group, startup, limit or group.spec["probe"]["livenessTimeoutSeconds"])
     if kind(group) == "Ping":
         return _ping(app, group, startup, limit)
     if kind(group) == "None":

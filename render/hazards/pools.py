@@ -1,5 +1,6 @@
 """Options that Celery takes with every pool, and does nothing with in some: docs/celery.md has the table."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from render.hazards.hazard import Hazard, broker, groups
@@ -7,6 +8,8 @@ from render.model import CeleryApp
 
 DEFAULT_CONCURRENCY = 2
 OF_CHILDREN = ("maxTasksPerChild", "maxMemoryPerChild", "optimization", "softTimeLimitSeconds")
+ASKS_ONE = re.compile(r"(?=.*\binspect\b.*\bping\b)(?=.* (-d|--destination)\b)[^|;\n]*", re.DOTALL)
+"""A command that fails when one worker does not answer; what is behind ||, ; or a line's end may make it pass."""
 IGNORED: Mapping[str, tuple[str, ...]] = {
     "threads": (*OF_CHILDREN, "timeLimitSeconds"),
     "eventlet": (*OF_CHILDREN, "timeLimitSeconds"),
@@ -36,6 +39,18 @@ def unbounded_solo(app: CeleryApp) -> Iterator[Hazard]:
             yield Hazard(group.at("timeLimitSeconds"), message)
 
 
+def unanswering_solo(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each probe of life that asks a worker of its name, who does not answer while a task runs."""
+    for group in groups(app):
+        probe, words = group.spec["probe"], " ".join(group.spec["probe"].get("exec", {}).get("command", ()))
+        if group.spec["pool"] == "solo" and "timeLimitSeconds" not in group.spec and ASKS_ONE.fullmatch(words):
+            message = (
+                f"pool: solo does not answer while a task runs, and one of more than {probe['livenessTimeoutSeconds']} "
+                "s is killed: write the longest as timeLimitSeconds, or probe: {type: Heartbeat}"
+            )
+            yield Hazard(group.at("probe", "exec"), message)
+
+
 def ignored_by_broker(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each disablePrefetch that Celery ignores; RabbitMQ's the CRD refuses."""
     kind = broker(app)
@@ -45,4 +60,4 @@ def ignored_by_broker(app: CeleryApp) -> Iterator[Hazard]:
             yield Hazard(group.at("disablePrefetch"), message)
 
 
-RULES = (ignored_by_pool, unbounded_solo, ignored_by_broker)
+RULES = (ignored_by_pool, unbounded_solo, unanswering_solo, ignored_by_broker)

@@ -122,6 +122,18 @@ def test_a_command_of_the_users_own_is_asked_while_starting_and_alive(probes, st
     }
 
 
+@pytest.mark.parametrize(
+    ("group", "failures"),
+    [
+        pytest.param({"timeLimitSeconds": 600}, 23, id="until a task must be done"),
+        pytest.param({}, 3, id="without a limit as if it were answered meanwhile: who wrote it knows"),
+    ],
+)
+def test_a_command_of_the_users_own_may_fail_with_the_pool_solo(probes, group, failures):
+    probe = {"exec": {"command": ["check", "worker"]}, "livenessTimeoutSeconds": 90}
+    assert probes({"pool": "solo", "probe": probe, **group})["livenessProbe"]["failureThreshold"] == failures
+
+
 def test_beat_may_have_such_a_command_too(children, container):
     beat = container(children(beat={"probe": {"exec": {"command": ["check", "beat"]}}})["Deployment/shop-beat"])
     assert beat["livenessProbe"]["exec"] == {"command": ["check", "beat"]}
