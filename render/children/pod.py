@@ -184,8 +184,8 @@ def _init_container(app: CeleryApp, spec: Mapping[str, Any], given: Mapping[str,
     env_from = [*spec.get("envFrom", ()), *given.get("envFrom", ())]
     mounts = [*_mounts(_connecting(app)), *given.get("volumeMounts", ())]
     return {
-        **_given(home, ("workingDir",)),
         **given,
+        **_given({**home, **given}, ("workingDir",)),
         "image": image,
         **({"command": [*start.launcher(app, home), *given["command"]]} if "command" in given else {}),
         **({"env": list(env.values())} if env else {}),
