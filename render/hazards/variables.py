@@ -1,9 +1,11 @@
-"""Variables that Celery does not read, some that it takes for options, and one that only Celery reads."""
+"""Variables that Celery does not read, those that it takes for options, and one that only Celery reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from render import naming
-from render.hazards.hazard import COMMON, Hazard, blocks
+from render.errors import Path
+from render.hazards.hazard import COMMON, Hazard, Part, blocks, parts
 from render.hazards.settings import ALL
 from render.model import CeleryApp
 
@@ -40,6 +42,10 @@ OPTIONS = {
 """Options of Celery's command line that are refused in args; Click takes them from these variables all the same."""
 OFF = frozenset({"", "0", "f", "false", "n", "no", "off"})
 """What Click reads as no."""
+CONNECTIONS = {"BROKER_URL": ("broker", "--broker"), "RESULT_BACKEND": ("resultBackend", "--result-backend")}
+"""By a variable the field that it would come before, and the option of `celery` that is taken from it."""
+BY_LOADER = ("tls", "sentinel")
+"""What only a loader of ours can give to Celery: render/in_pod/celery_loader.py."""
 
 
 def unread(app: CeleryApp) -> Iterator[Hazard]:
@@ -74,4 +80,42 @@ def private_broker(app: CeleryApp) -> Iterator[Hazard]:
             yield Hazard((*COMMON, "env", at), message)
 
 
-RULES = (unread, options, private_broker)
+def connections(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each variable that Celery's command takes in place of what a field says of a connection."""
+    given = {field: app.spec[field] for field, _ in CONNECTIONS.values() if field in app.spec}
+    by_loader = next((f"spec.{field}.{name}" for field in given for name in BY_LOADER if name in given[field]), "")
+    for path, entry in _taken(app):
+        field, option = CONNECTIONS.get(entry["name"], ("", ""))
+        if field in given and not _says(entry, given[field], naming.URL_ENV[field]):
+            better = "remove it, or rename it if the app reads it"
+            yield Hazard(path, f"celery takes {option} from it, in place of spec.{field}: {better}")
+        elif entry["name"] == "LOADER" and by_loader:
+            why = f"in place of ours, without which it knows no {by_loader}"
+            yield Hazard(path, f"celery takes --loader from it, {why}: remove it")
+
+
+def _taken(app: CeleryApp) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield each variable of a component that is started as `celery`, but those that are empty: Click skips them."""
+    users = [part for part in parts(app) if "commandLine" not in part.spec]
+    for path, block in blocks(app):
+        for at, entry in enumerate(block.get("env", ())):
+            is_used = any(part.path == path or _is_common(part, path, entry) for part in users)
+            if is_used and ("valueFrom" in entry or entry.get("value")):
+                yield (*path, "env", at), entry
+
+
+def _is_common(part: Part, path: Path, entry: Mapping[str, Any]) -> bool:
+    """Say whether the component has the variable from `spec`, and does not give another value to it."""
+    return path == COMMON and all(own["name"] != entry["name"] for own in part.own.get("env", ()))
+
+
+def _says(entry: Mapping[str, Any], given: Mapping[str, Any], url: str) -> bool:
+    """Say whether the variable says what the field does: the same URL, whole, or the variable that holds it."""
+    if "passwordFrom" in given:  # which is joined to the URL in the pod
+        return False
+    if "valueFrom" in entry:
+        return bool(entry["valueFrom"] == given.get("urlFrom"))
+    return entry["value"] in (given.get("url"), f"$({url})")
+
+
+RULES = (unread, options, private_broker, connections)

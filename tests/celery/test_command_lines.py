@@ -1,6 +1,7 @@
 """What is rendered, read by the real Celery's own parsers."""
 
 import logging
+import os
 import sys
 
 import click
@@ -92,6 +93,20 @@ def test_settings_arrive_as_what_they_are(worker):
     app.config_from_cmdline(found.args, namespace="worker")
     assert {name: app.conf[name] for name in settings} == settings
     assert app.conf.worker_soft_shutdown_timeout == 30
+
+
+def test_variables_of_the_command_come_before_what_the_fields_say(rendered, parsed, monkeypatch):
+    """Which render/hazards/variables.py warns of."""
+    fields = {"BROKER_URL": "CELERY_BROKER_URL", "RESULT_BACKEND": "CELERY_RESULT_BACKEND", "LOADER": "CELERY_LOADER"}
+    for name, ours in fields.items():
+        monkeypatch.setenv(ours, "ours")
+        monkeypatch.setenv(name, "celery.loaders.app:AppLoader" if name == "LOADER" else "memory://theirs")
+    parsed(rendered()["worker"])
+    assert {os.environ[ours] for ours in fields.values()} == {"celery.loaders.app:AppLoader", "memory://theirs"}
+    monkeypatch.setenv("RESULT_BACKEND", "")
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "ours")
+    parsed(rendered()["worker"])
+    assert os.environ["CELERY_RESULT_BACKEND"] == "ours"
 
 
 def test_beat_gets_the_settings_too(rendered, parsed):
