@@ -13,34 +13,54 @@ PREFIX = "CELERY_"
 FIELDS = {
     "task_soft_time_limit": "softTimeLimitSeconds",
     "task_time_limit": "timeLimitSeconds",
-    "worker_concurrency": "concurrency",
-    "worker_pool": "pool",
     "worker_send_task_events": "taskEvents",
     "worker_soft_shutdown_timeout": "softShutdownSeconds",
 }
-"""Settings that are fields of a group. The first words of some are options, which Celery takes from a variable too, but
-the command line has them already."""
+"""Settings that are fields of a group."""
 READ = frozenset(
     {"broker_url", "broker_read_url", "broker_write_url", "result_backend", "beat_schedule", "beat_scheduler"}
-    | {"worker_disable_prefetch", "worker_max_memory_per_child", "worker_max_tasks_per_child"}
-    | {"worker_pool_start_method", "worker_prefetch_multiplier"}
+    | {"worker_concurrency", "worker_disable_prefetch", "worker_max_memory_per_child", "worker_max_tasks_per_child"}
+    | {"worker_pool", "worker_pool_start_method", "worker_prefetch_multiplier"}
 )
 """Settings that Celery, or an option of its command line, takes from such a variable."""
 OF_THE_APP = frozenset({"imports", "include", "timezone"})
 """Settings that only the app's own configuration may set."""
 
-DAEMON = ("DETACH", "LOGFILE", "PIDFILE")
-REMOVED = "remove it"
-OPTIONS = {
-    "CELERY_WORKER_AUTOSCALE": "write scaling, for pods in place of processes",
-    "CELERY_WORKER_BEAT": "write spec.beat",
-    "CELERY_WORKER_EXCLUDE_QUEUES": "write excludeQueues",
-    "CELERY_WORKER_QUEUES": "write queues",
-    **{f"CELERY_{command}_{option}": REMOVED for command in ("WORKER", "BEAT") for option in DAEMON},
-    "CELERY_WORKER_PURGE": REMOVED,
+OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "worker": {
+        "concurrency": "concurrency",
+        "exclude_queues": "excludeQueues",
+        "loglevel": "logLevel",
+        "max_memory_per_child": "maxMemoryPerChild",
+        "max_tasks_per_child": "maxTasksPerChild",
+        "optimization": "optimization",
+        "pool": "pool",
+        "prefetch_multiplier": "prefetchMultiplier",
+        "queues": "queues",
+        "soft_time_limit": "softTimeLimitSeconds",
+        "task_events": "taskEvents",
+        "time_limit": "timeLimitSeconds",
+    },
+    "beat": {"loglevel": "logLevel", "max_interval": "maxIntervalSeconds", "scheduler": "schedulerClass"},
 }
-"""Options of Celery's command line that are refused in args; Click takes them from these variables all the same."""
-OFF = frozenset({"", "0", "f", "false", "n", "no", "off"})
+"""Options of Celery's commands by the fields they are: Click takes from CELERY_WORKER_POOL what no argument says."""
+COMPONENTS = {"worker": "workers", "beat": "beat"}
+"""By the command of Celery, where in `spec` stands what it is started for."""
+REMOVED = "remove it"
+DAEMON = dict.fromkeys(("detach", "logfile", "pidfile"), REMOVED)
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "worker": {
+        "autoscale": "write scaling, for pods in place of processes",
+        "beat": "write spec.beat",
+        "purge": REMOVED,
+        **DAEMON,
+    },
+    "beat": DAEMON,
+}
+"""Options that are refused in args, and what to write; Click takes them from variables all the same."""
+NO_ARGUMENT: tuple[Any, ...] = (None, False, [], "prefork")
+"""Values of a field that is left out of the arguments."""
+OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 """What Click reads as no."""
 CONNECTIONS = {"BROKER_URL": ("broker", "--broker"), "RESULT_BACKEND": ("resultBackend", "--result-backend")}
 """By a variable the field that it would come before, and the option of `celery` that is taken from it."""
@@ -62,14 +82,22 @@ def unread(app: CeleryApp) -> Iterator[Hazard]:
 
 
 def options(app: CeleryApp) -> Iterator[Hazard]:
-    """Yield each variable by which Celery gets an option that its arguments may not hold."""
-    for path, block in blocks(app):
-        for at, entry in enumerate(block.get("env", ())):
-            is_off = "valueFrom" not in entry and entry.get("value", "").lower() in OFF
-            if (instead := OPTIONS.get(entry["name"])) and not is_off:
-                _, command, option = entry["name"].lower().split("_", 2)
-                message = f"celery {command} takes --{option.replace('_', '-')} from it: {instead}"
-                yield Hazard((*path, "env", at), message)
+    """Yield each variable by which Celery gets an option that its arguments may not hold, or does not get it."""
+    for path, entry, users in _taken(app):
+        command, _, option = entry["name"].removeprefix(PREFIX).lower().partition("_")
+        is_option = entry["name"] == f"{PREFIX}{command}_{option}".upper() and entry.get("value", "").lower() not in OFF
+        started = [part for part in users if is_option and part.path[1] == COMPONENTS.get(command)]
+        field, better = OPTIONS.get(command, {}).get(option), REFUSED.get(command, {}).get(option)
+        name = f"--{option.replace('_', '-')}"
+        if started and better:
+            yield Hazard(path, f"celery {command} takes {name} from it: {better}")
+        elif started and field and any(part.spec.get(field) in NO_ARGUMENT for part in started):
+            yield Hazard(path, f"celery {command} takes {name} from it, unknown to all else: write {field} instead")
+        elif started and field:
+            message = (
+                f"celery {command} has {name} as an argument, which counts: write {field}, unless the app reads it"
+            )
+            yield Hazard(path, message)
 
 
 def private_broker(app: CeleryApp) -> Iterator[Hazard]:
@@ -84,7 +112,7 @@ def connections(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each variable that Celery's command takes in place of what a field says of a connection."""
     given = {field: app.spec[field] for field, _ in CONNECTIONS.values() if field in app.spec}
     by_loader = next((f"spec.{field}.{name}" for field in given for name in BY_LOADER if name in given[field]), "")
-    for path, entry in _taken(app):
+    for path, entry, _ in _taken(app):
         field, option = CONNECTIONS.get(entry["name"], ("", ""))
         if field in given and not _says(entry, given[field], naming.URL_ENV[field]):
             better = "remove it, or rename it if the app reads it"
@@ -94,14 +122,14 @@ def connections(app: CeleryApp) -> Iterator[Hazard]:
             yield Hazard(path, f"celery takes --loader from it, {why}: remove it")
 
 
-def _taken(app: CeleryApp) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield each variable of a component that is started as `celery`, but those that are empty: Click skips them."""
-    users = [part for part in parts(app) if "commandLine" not in part.spec]
+def _taken(app: CeleryApp) -> Iterator[tuple[Path, Mapping[str, Any], list[Part]]]:
+    """Yield each variable that Click does not skip as empty, and the components started as `celery` that have it."""
+    started = [part for part in parts(app) if "commandLine" not in part.spec]
     for path, block in blocks(app):
         for at, entry in enumerate(block.get("env", ())):
-            is_used = any(part.path == path or _is_common(part, path, entry) for part in users)
-            if is_used and ("valueFrom" in entry or entry.get("value")):
-                yield (*path, "env", at), entry
+            users = [part for part in started if part.path == path or _is_common(part, path, entry)]
+            if users and ("valueFrom" in entry or entry.get("value")):
+                yield (*path, "env", at), entry, users
 
 
 def _is_common(part: Part, path: Path, entry: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ def parsed(folder, monkeypatch):
     from celery.bin.celery import celery  # noqa: PLC0415 (reads the environment when it is loaded)
 
     def parse(container):
-        group = celery.make_context("celery", list(container["args"]))
+        group = celery.make_context("celery", list(container["args"]), auto_envvar_prefix="CELERY")  # as its main does
         words = [*getattr(group, "_protected_args", ()), *group.args]  # click 8 keeps the first apart
         name, command, rest = celery.resolve_command(group, words)
         group.invoked_subcommand = name
@@ -107,6 +107,18 @@ def test_variables_of_the_command_come_before_what_the_fields_say(rendered, pars
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "ours")
     parsed(rendered()["worker"])
     assert os.environ["CELERY_RESULT_BACKEND"] == "ours"
+
+
+def test_variables_are_options_that_no_argument_says(worker, monkeypatch):
+    given = {"CONCURRENCY": "8", "LOGLEVEL": "ERROR", "POOL": "solo", "TIME_LIMIT": "30", "QUEUES": "mail"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"CELERY_WORKER_{name}", value)
+    found = worker({"queues": ["celery"]}).params
+    assert (found["concurrency"], found["loglevel"], found["queues"]) == (2, logging.INFO, ["celery"])
+    assert (found["pool"].__module__, found["time_limit"]) == ("celery.concurrency.solo", 30.0)
+    found = worker({"pool": "threads", "timeLimitSeconds": 60}).params
+    assert (found["pool"].__module__, found["time_limit"]) == ("celery.concurrency.thread", 60.0)
+    assert found["queues"] == ["mail"]
 
 
 def test_beat_gets_the_settings_too(rendered, parsed):

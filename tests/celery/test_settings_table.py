@@ -1,5 +1,6 @@
 """render/hazards/celery_settings.py says of each Celery which settings it reads; settings_table.py writes it."""
 
+import pytest
 import settings_table
 from celery.bin.celery import celery
 
@@ -21,7 +22,14 @@ def test_the_table_is_written_as_its_script_writes_it():
     assert settings_table.TABLE.read_text(encoding="utf-8") == settings_table.text(by_version)
 
 
+OPTIONS = {f"{name}_{option.name}" for name in ("worker", "beat") for option in celery.commands[name].params}
+
+
 def test_what_an_option_takes_from_a_variable_is_not_called_unread():
-    options = {f"{name}_{option.name}" for name in ("worker", "beat") for option in celery.commands[name].params}
-    taken = options & ALL - variables.FIELDS.keys()
+    taken = OPTIONS & ALL
     assert taken == variables.READ - {"broker_url", "broker_read_url", "broker_write_url", "result_backend"}
+
+
+@pytest.mark.parametrize("table", [variables.OPTIONS, variables.REFUSED], ids=["OPTIONS", "REFUSED"])
+def test_the_options_that_are_taken_from_variables_are_options(table):
+    assert {f"{command}_{option}" for command, options in table.items() for option in options} <= OPTIONS
