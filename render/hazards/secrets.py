@@ -15,11 +15,13 @@ IN_TEXT = re.compile(
 )
 """A password in a URL, or in what databases and Azure take for one."""
 CERTAIN = re.compile(
-    r"(password|passwd|passphrase|(^|_)(pwd|rediscli_auth|secret_access_key|session_token|basic_auth|cookie_secret"
+    r"(password|passwd|passphrase|(^|_)(pass|pgpass|pwd|rediscli_auth|secret_access_key|session_token|basic_auth|cookie_secret"
     r"|client_secret|oauth2?_secret))\d*$",
     re.IGNORECASE,
 )
 """Ends the name of a password."""
+TURN = re.compile(r"(^|_)(by|first|last|max|min|multi|next|num|second|single|two)_pass\d*$", re.IGNORECASE)
+"""Ends the name of a pass that is none."""
 LIKELY = re.compile(r"(^|_)(secret|secret_?key|private_?key|api_?key|access_?key|token|credentials)$", re.IGNORECASE)
 REFERENCES = re.compile(r"(\$\([^)]*\))+")
 NO_SECRET = re.compile(r"|[01]|true|false|none|null|yes|no|on|off|/.*", re.IGNORECASE | re.DOTALL)
@@ -75,7 +77,7 @@ def in_triggers(app: CeleryApp) -> Iterator[Hazard]:
 def _judged(path: Path, name: str, value: str, instead: str) -> Iterator[Hazard]:
     """Yield an error for what is a password, and a warning for what looks like one by its name."""
     if any(_is_secret(found["user"] or found["query"]) for found in IN_TEXT.finditer(value)) or (
-        CERTAIN.search(name) and _is_secret(value)
+        CERTAIN.search(name) and not TURN.search(name) and _is_secret(value)
     ):
         yield Hazard(path, f"holds a password in plain text: {instead}", is_error=True)
     elif LIKELY.search(name) and _is_secret(value) and not value.isdigit():
