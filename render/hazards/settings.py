@@ -1,10 +1,11 @@
 """Settings that Celery does not know, or cannot read: it says nothing of them, since their values come as JSON."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from typing import Any
 
-from render.hazards.celery_settings import SINCE
+from render.hazards.celery_settings import BOOLEANS, NUMBERS, SINCE
 from render.hazards.hazard import COMMON, Hazard, blocks
 from render.hazards.versions import minor
 from render.model import CeleryApp
@@ -22,6 +23,26 @@ OF_BEAT = ("beat_", "redbeat_")
 """Begin the settings that only beat reads."""
 OPTIONS_OF_ALL = ("fanout_patterns", "fanout_prefix", "global_keyprefix")
 """Settings by which components find each other; TLS and Sentinel of spec.broker reach Flower too."""
+OF_FIELDS = frozenset({"worker_max_memory_per_child", "worker_max_tasks_per_child", "worker_prefetch_multiplier"})
+"""Numbers that the CRD refuses, since they are fields."""
+OF_TRANSPORTS = ("broker_transport_options", "result_backend_transport_options")
+TRANSPORT_OPTIONS = frozenset(
+    {"fanout_patterns", "fanout_prefix", "global_keyprefix", "health_check_interval", "master_name", "max_connections"}
+    | {"polling_interval", "predefined_queues", "priority_steps", "queue_name_prefix", "queue_order_strategy"}
+    | {
+        "reauth_check_interval",
+        "retry_on_timeout",
+        "sentinel_kwargs",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_timeout",
+    }
+    | {"visibility_timeout", "wait_time_seconds"}
+)
+"""What people write into `broker_transport_options`; kombu has more, and each transport others."""
+NEARER = 0.9
+ON = frozenset({"true", "yes", "on", "y", "t", "1"})
+OFF = frozenset({"false", "no", "off", "n", "f", "0"})
 
 
 def unknown(app: CeleryApp) -> Iterator[Hazard]:
@@ -58,6 +79,45 @@ def meant(name: str) -> str:
     return next(iter(exact or get_close_matches(plain, sorted(ALL), 1, NEAR)), "")
 
 
+def mistyped(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each text where Celery takes a number, or yes and no: any text is a yes to it, "false" too."""
+    for path, block in blocks(app):
+        given: dict[str, Any] = block.get("settings", {})
+        plain = (((name,), value) for name, value in given.items() if name in (BOOLEANS | NUMBERS) - OF_FIELDS)
+        visibility = "visibility_timeout"
+        options = ((name, given[name]) for name in OF_TRANSPORTS if isinstance(given.get(name), Mapping))
+        inner = (((name, visibility), each.get(visibility)) for name, each in options)
+        for place, value in (*plain, *inner):
+            if isinstance(value, str):
+                message = _yes_or_no(value) if place[-1] in BOOLEANS else _number(value)
+                yield Hazard((*path, "settings", *place), message, is_error=True)
+
+
+def _yes_or_no(text: str) -> str:
+    better = "true" if text.lower() in ON else "false" if text.lower() in OFF else "true or false"
+    taken = ", which Celery takes for true" if text else ""
+    return f"must be true or false, is a string{taken}: write {better}, without quotes"
+
+
+def _number(text: str) -> str:
+    better = f"{text} without quotes" if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) else "a number"
+    return f"must be a number, is a string: write {better}"
+
+
+def unknown_options(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each option of the broker's transport that is nearly another: kombu says nothing of the unknown."""
+    for path, block in blocks(app):
+        for name in block.get("settings", {}).get("broker_transport_options") or ():
+            if (better := meant_option(name)) not in ("", name):
+                place = (*path, "settings", "broker_transport_options", name)
+                yield Hazard(place, f"is no option of a broker's: write {better}", is_error=True)
+
+
+def meant_option(name: str) -> str:
+    """Return the option of a transport that this is, or nearly is."""
+    return next(iter(get_close_matches(name, sorted(TRANSPORT_OPTIONS), 1, NEARER)), "")
+
+
 def beyond_flower(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each setting without which Flower looks elsewhere than the workers are: its command line takes none."""
     if app.flower is None or "commandLine" in app.flower.spec:
@@ -81,4 +141,4 @@ def beyond_beat(app: CeleryApp) -> Iterator[Hazard]:
                 )
 
 
-RULES = (unknown, beyond_flower, beyond_beat)
+RULES = (unknown, mistyped, unknown_options, beyond_flower, beyond_beat)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 TABLE = Path(__file__).parents[2] / "render/hazards/celery_settings.py"
 HEAD = '''\
-"""The settings that Celery reads, by the first version that does. Written by tests/celery/settings_table.py."""
+"""The settings that Celery reads, by version, and their types. Written by tests/celery/settings_table.py."""
 
 # fmt: off
 SINCE: dict[str, frozenset[str]] = {
@@ -27,6 +27,13 @@ sources = pathlib.Path(celery.__file__).parent.rglob("*.py")
 print(json.dumps(sorted(listed.union(*(read.findall(source.read_text()) for source in sources)))))
 """
 
+TYPES = """
+import json
+from celery.app.defaults import NAMESPACES, flatten
+print(json.dumps({name: getattr(option.type, "__name__", option.type) for name, option in flatten(NAMESPACES)}))
+"""
+KINDS = {"BOOLEANS": ("bool",), "NUMBERS": ("int", "float")}
+
 
 def settings(python):
     """Return the names of all settings of the Celery that this Python has."""
@@ -34,15 +41,28 @@ def settings(python):
     return set(json.loads(done.stdout))
 
 
-def text(by_version):
-    """Return the module, given the settings of each version, the oldest first."""
+def types(python):
+    """Return what Celery takes for the type of each setting."""
+    done = subprocess.run([python, "-c", TYPES], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def text(by_version, kinds):
+    """Return the module, given the settings of each version, the oldest first, and the types of the newest."""
     known, lines = set(), []
     for version, names in by_version.items():
-        quoted = ", ".join(f'"{name}"' for name in sorted(names - known))
-        body = textwrap.fill(quoted, 116, initial_indent=" " * 8, subsequent_indent=" " * 8)
-        lines += [f'    "{version}": frozenset({{', f"{body},", "    }),"]
+        lines += [f'    "{version}": frozenset({{', _row(names - known, 8), "    }),"]
         known |= names
-    return HEAD + "\n".join([*lines, "}"]) + "\n# fmt: on\n"
+    lines.append("}")
+    for name, wanted in KINDS.items():
+        found = {setting for setting, kind in kinds.items() if kind in wanted}
+        lines += [f"{name} = frozenset({{", _row(found, 4), "})"]
+    return HEAD + "\n".join(lines) + "\n# fmt: on\n"
+
+
+def _row(names, indent):
+    quoted = ", ".join(f'"{name}"' for name in sorted(names))
+    return textwrap.fill(quoted, 116, initial_indent=" " * indent, subsequent_indent=" " * indent) + ","
 
 
 if __name__ == "__main__":
@@ -54,4 +74,5 @@ if __name__ == "__main__":
         else celery_versions.environment(version) / "bin/python"
         for version in celery_versions.VERSIONS
     }
-    TABLE.write_text(text({version: settings(python) for version, python in pythons.items()}), encoding="utf-8")
+    found = {version: settings(python) for version, python in pythons.items()}
+    TABLE.write_text(text(found, types(pythons[celery_versions.VERSIONS[-1]])), encoding="utf-8")

@@ -1,10 +1,18 @@
 """render/hazards/celery_settings.py says of each Celery which settings it reads; settings_table.py writes it."""
 
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import amqp
+import kombu
 import pytest
 import settings_table
 from celery.bin.celery import celery
+from kombu.transport.redis import SentinelChannel
 
-from render.hazards import variables
+from render.hazards import settings, variables
 from render.hazards.celery_settings import SINCE
 from render.hazards.settings import ALL
 
@@ -19,7 +27,16 @@ def test_the_table_is_written_as_its_script_writes_it():
     for version, names in SINCE.items():
         known = known | names
         by_version[version] = known
-    assert settings_table.TABLE.read_text(encoding="utf-8") == settings_table.text(by_version)
+    kinds = settings_table.types(sys.executable)
+    assert settings_table.TABLE.read_text(encoding="utf-8") == settings_table.text(by_version, kinds)
+
+
+def test_no_option_of_a_transport_is_taken_for_another():
+    sources = "".join(source.read_text() for source in Path(kombu.__file__).parent.rglob("*.py"))
+    read = {*re.findall(r"transport_opt(?:ion)?s(?:\.get\(|\[)\s*['\"](\w+)['\"]", sources)}
+    known = {*SentinelChannel.from_transport_options, *inspect.signature(amqp.Connection.__init__).parameters, *read}
+    assert known >= settings.TRANSPORT_OPTIONS
+    assert [name for name in known if settings.meant_option(name) not in ("", name)] == []
 
 
 OPTIONS = {f"{name}_{option.name}" for name in ("worker", "beat") for option in celery.commands[name].params}
