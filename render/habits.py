@@ -37,8 +37,12 @@ METRICS = "name the port in ports: a PodMonitor finds it by the pods' label cele
 POD = "a CeleryApp has no pod template: its fields stand in spec, or in one component"
 NAME = "the name is metadata.name: write it there"
 ACKS_LATE = "write settings: {task_acks_late: true}"
+HOST_FROM = "the URL is one value: write url: redis://HOST:PORT/DATABASE, or urlFrom with all of it in a Secret"
 SERVER = "write url: redis://HOST:PORT/DATABASE, or amqp://HOST:PORT/VHOST"
 FLOWER_LOGIN = "write auth: {basicAuth: {secretKeyRef: {name: NAME, key: KEY}}}, with user:password in the Secret"
+
+TIMEZONE = "Celery takes it from the app's own configuration alone: set timezone there"
+FIELDS = "its arguments are fields here (app, queues, concurrency, logLevel …)"
 
 UNKNOWN = {
     "spec.celery": "its fields stand in spec itself",
@@ -83,6 +87,8 @@ UNKNOWN = {
     "spec.workers[].scaling.fallback": "write keda: {fallback: {failureThreshold: 0, replicas: 2}}, with engine: KEDA",
     "spec.workers[].scaling.schedule": CRON,
     "spec.workers[].scaling.triggers": CRON,
+    "spec.broker.hostFrom": HOST_FROM,
+    "spec.resultBackend.hostFrom": HOST_FROM,
     "spec.broker.host": SERVER,
     "spec.broker.port": SERVER,
     "spec.broker.db": SERVER,
@@ -90,6 +96,8 @@ UNKNOWN = {
     "spec.broker.urlFrom.configMapKeyRef": URL_FROM,
     "spec.resultBackend.urlFrom.configMapKeyRef": URL_FROM,
     "*.secretKeyRef.namespace": "a pod reads Secrets of its own namespace: remove it, and copy the Secret there",
+    "*.timezone": TIMEZONE,
+    "*.timeZone": TIMEZONE,
     "*.terminationGracePeriod": "write terminationGracePeriodSeconds in a group, in beat or in flower",
     "*.gracePeriod": "write terminationGracePeriodSeconds in a group, in beat or in flower",
     "*.initContainers[].readinessProbe": READY,
@@ -188,6 +196,7 @@ LOGS = "logs go to standard output: remove it"
 OAUTH = "write auth.oauth"
 PERSISTENCE = "write persistence"
 OPTIONS = {
+    "--": "write settings: {NAME: VALUE}",
     "-A": "write app",
     "--app": "write app",
     "-b": "write spec.broker",
@@ -257,6 +266,7 @@ OPTIONS = {
     "--conf": "write its options as fields, or into args",
 }
 """Of an argument that is refused, by the option's name."""
+COMMANDS = r"spec\.((workers|beat|flower)\.)?(command|args)"
 
 
 def unknown(path: Path) -> str:
@@ -272,8 +282,20 @@ def shape(path: Path) -> str:
 def argument(text: str) -> str:
     """Return what stands in place of an option, by its name alone: its value may be a password."""
     name = re.split("[= ]", text)[0].replace("_", "-")
-    option = next((each for each in (name, f"-{name}", name[:2]) if each in OPTIONS), "")
+    short = name[:2] if name[:2] != "--" else ""
+    option = next((each for each in (name, f"-{name}", short) if each in OPTIONS), "")
     return option and f"{option} may not stand here: {OPTIONS[option]}"
+
+
+def command(path: Path, text: str) -> str:
+    """Return how a command line is written that stands where only its program may, or its options; else nothing."""
+    words = text.split()
+    start = next((at for at, word in enumerate(words) if word.rpartition("/")[2] == "celery"), None)
+    if start is None or len(words) == start + 1 or not re.fullmatch(COMMANDS, re.sub(r"\[\d+\]", "", dotted(path))):
+        return ""
+    if path[-1] == "args" or start == 0:
+        return f"leave {path[-1]} out, {FIELDS}"
+    return f"write [{', '.join(words[: start + 1])}], {FIELDS}"
 
 
 def _of(path: Path, words: dict[str, str]) -> str:

@@ -91,9 +91,21 @@ def _message(error: ValidationError, path: Path, document: Document) -> str:
         return "is required, is empty"
     if error.validator == structure.UNKNOWN and (habit := habits.unknown(path)):
         return f"unknown field: {habit}"
-    if error.validator == "type" and (habit := habits.shape(path)) and ": write [" not in error.message:
-        return f"{error.message}: {habit}"
+    if error.validator in ("type", "pattern"):
+        return _of_value(error, path)
     return str(error.message)
+
+
+def _of_value(error: ValidationError, path: Path) -> str:
+    value, habit = error.instance, habits.shape(path)
+    if error.validator == "pattern" and path[-1] == "cpu":
+        return (
+            f"{wording.wanted(str(error.validator_value))}, is {wording.short(value)}{wording.mended_cpu(str(value))}"
+        )
+    if isinstance(value, str) and (line := habits.command(path, value)):
+        return f"must be a list, is a string: {line}"
+    is_known = error.validator == "type" and habit and ": write [" not in error.message
+    return f"{error.message}: {habit}" if is_known else str(error.message)
 
 
 def _argument(path: Path, data: dict[str, Any]) -> str:

@@ -163,6 +163,12 @@ def mended(pattern: str, value: str, *, is_number: bool = False) -> str:
     return instead("integer", value) if is_number and value.isdecimal() else ""
 
 
+def mended_cpu(value: str) -> str:
+    """Return what to write in place of a CPU with a unit of memory: thousandths, if that is plain."""
+    found = BYTES.fullmatch(value)
+    return f": write {found[1]}m" if found and found[2] in "mM" and "." not in found[1] else ""
+
+
 def nearest(key: str, fields: dict[str, Any]) -> str:
     """Return the field that was probably meant: one of a similar name here, or of this name one level down."""
     names = {_plain(name): name for name in fields}

@@ -23,8 +23,24 @@ OF_BEAT = ("beat_", "redbeat_")
 """Begin the settings that only beat reads."""
 OPTIONS_OF_ALL = ("fanout_patterns", "fanout_prefix", "global_keyprefix")
 """Settings by which components find each other; TLS and Sentinel of spec.broker reach Flower too."""
-OF_FIELDS = frozenset({"worker_max_memory_per_child", "worker_max_tasks_per_child", "worker_prefetch_multiplier"})
-"""Numbers that the CRD refuses, since they are fields."""
+FIELDS = {
+    "broker_url": "spec.broker",
+    "imports": "imports in the app itself",
+    "include": "include in the app itself",
+    "result_backend": "spec.resultBackend",
+    "task_soft_time_limit": "softTimeLimitSeconds",
+    "task_time_limit": "timeLimitSeconds",
+    "timezone": "timezone in the app itself",
+    "worker_concurrency": "concurrency",
+    "worker_disable_prefetch": "disablePrefetch",
+    "worker_max_memory_per_child": "maxMemoryPerChild",
+    "worker_max_tasks_per_child": "maxTasksPerChild",
+    "worker_pool": "pool",
+    "worker_prefetch_multiplier": "prefetchMultiplier",
+    "worker_send_task_events": "taskEvents",
+    "worker_soft_shutdown_timeout": "softShutdownSeconds",
+}
+"""Settings that the CRD refuses, and what to write in place of them."""
 OF_TRANSPORTS = ("broker_transport_options", "result_backend_transport_options")
 TRANSPORT_OPTIONS = frozenset(
     {"fanout_patterns", "fanout_prefix", "global_keyprefix", "health_check_interval", "master_name", "max_connections"}
@@ -54,7 +70,11 @@ def unknown(app: CeleryApp) -> Iterator[Hazard]:
             if name in known or name.startswith(OF_OTHERS):
                 continue  # those that only the app's own configuration may set, the CRD refuses
             if not READABLE.fullmatch(name):
-                better = meant(name) or "a name of Celery's, such as task_acks_late, or remove it"
+                better = (
+                    meant(name)
+                    or without_first_word(name)
+                    or "a name of Celery's, such as task_acks_late, or remove it"
+                )
                 yield Hazard(place, f"is no setting that Celery can read: write {better}", is_error=True)
             elif name in ALL:
                 [since] = (version for version, names in SINCE.items() if name in names)
@@ -65,25 +85,35 @@ def unknown(app: CeleryApp) -> Iterator[Hazard]:
             elif better := meant(name):
                 yield Hazard(place, f"is no setting of Celery: write {better}", is_error=True)
             else:
+                better = without_first_word(name) or "it right"
                 yield Hazard(
-                    place, "is no setting of Celery's own: write it right, or remove it unless the app reads it"
+                    place, f"is no setting of Celery's own: write {better}, or remove it unless the app reads it"
                 )
 
 
+def without_first_word(name: str) -> str:
+    """Return what is called so but for its first word, or is an option within another setting."""
+    if name in TRANSPORT_OPTIONS:
+        return f"broker_transport_options: {{{name}: …}}"
+    found = (f"{namespace}_{name}" for namespace in NAMESPACES)
+    return " or ".join(FIELDS.get(setting, setting) for setting in found if setting in ALL)
+
+
 def meant(name: str) -> str:
-    """Return the setting that was probably meant: another spelling, an old name, or one letter more or less."""
+    """Return the setting that was probably meant, or its field: another spelling, an old name, or a letter off."""
     plain = re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
     rest = OLD_PREFIX.sub("", plain)
     candidates = [plain, rest, *(f"{namespace}_{rest}" for namespace in NAMESPACES)]
     exact = [candidate for candidate in candidates if candidate in ALL and (rest != plain or candidate == plain)]
-    return next(iter(exact or get_close_matches(plain, sorted(ALL), 1, NEAR)), "")
+    found = next(iter(exact or get_close_matches(plain, sorted(ALL), 1, NEAR)), "")
+    return FIELDS.get(found, found)
 
 
 def mistyped(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each text where Celery takes a number, or yes and no: any text is a yes to it, "false" too."""
     for path, block in blocks(app):
         given: dict[str, Any] = block.get("settings", {})
-        plain = (((name,), value) for name, value in given.items() if name in (BOOLEANS | NUMBERS) - OF_FIELDS)
+        plain = (((name,), value) for name, value in given.items() if name in (BOOLEANS | NUMBERS) - FIELDS.keys())
         visibility = "visibility_timeout"
         options = ((name, given[name]) for name in OF_TRANSPORTS if isinstance(given.get(name), Mapping))
         inner = (((name, visibility), each.get(visibility)) for name, each in options)

@@ -6,17 +6,10 @@ from typing import Any
 from render import naming
 from render.errors import Path
 from render.hazards.hazard import COMMON, Hazard, Part, blocks, parts
-from render.hazards.settings import ALL
+from render.hazards.settings import ALL, FIELDS
 from render.model import CeleryApp
 
 PREFIX = "CELERY_"
-FIELDS = {
-    "task_soft_time_limit": "softTimeLimitSeconds",
-    "task_time_limit": "timeLimitSeconds",
-    "worker_send_task_events": "taskEvents",
-    "worker_soft_shutdown_timeout": "softShutdownSeconds",
-}
-"""Settings that are fields of a group."""
 READ = frozenset(
     {"broker_url", "broker_read_url", "broker_write_url", "result_backend", "beat_schedule", "beat_scheduler"}
     | {"worker_concurrency", "worker_disable_prefetch", "worker_max_memory_per_child", "worker_max_tasks_per_child"}

@@ -12,7 +12,7 @@ import settings_table
 from celery.bin.celery import celery
 from kombu.transport.redis import SentinelChannel
 
-from render.hazards import settings, variables
+from render.hazards import arguments, settings, variables
 from render.hazards.celery_settings import SINCE
 from render.hazards.settings import ALL
 
@@ -45,6 +45,12 @@ OPTIONS = {f"{name}_{option.name}" for name in ("worker", "beat") for option in 
 def test_what_an_option_takes_from_a_variable_is_not_called_unread():
     taken = OPTIONS & ALL
     assert taken == variables.READ - {"broker_url", "broker_read_url", "broker_write_url", "result_backend"}
+
+
+def test_the_options_of_celery_itself_are_none_of_its_commands():
+    flags = [flag for name in ("worker", "beat") for option in celery.commands[name].params for flag in option.opts]
+    assert not {*arguments.OF_ALL} & {*flags}
+    assert {*arguments.OF_ALL} <= {flag for option in celery.params for flag in option.opts}
 
 
 @pytest.mark.parametrize("table", [variables.OPTIONS, variables.REFUSED], ids=["OPTIONS", "REFUSED"])

@@ -52,7 +52,7 @@ def test_the_arguments(beat, container):
         schedulerClass="a.b:C",
         maxIntervalSeconds=9,
         probe={"type": "Ping"},
-        args=["--skip-checks"],
+        args=["--region=eu"],
     )
     assert container({"spec": found})["args"] == [
         "--app=shop.celery:app",
@@ -63,7 +63,7 @@ def test_the_arguments(beat, container):
         "--max-interval=9",
         "--hostname=beat@%h",
         "--enable-remote-control",
-        "--skip-checks",
+        "--region=eu",
     ]
 
 
