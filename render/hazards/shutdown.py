@@ -13,7 +13,8 @@ LIMITING = FORKING | {"gevent", "solo"}
 """Pools that end a task at its time limit; with solo the probe does."""
 VISIBILITY_SECONDS = {"Redis": 3600, "SQS": 1800, "sqs": 1800}
 """What kombu takes where nothing is set."""
-SLEEP = re.compile(r"\bsleep\s+(\d+)\b")
+SLEEP = re.compile(r"\bsleep\s+(\d+)(?:\.\d+)?([smh]?)\b")
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def short_grace(app: CeleryApp) -> Iterator[Hazard]:
@@ -41,9 +42,11 @@ def early_acknowledgement(app: CeleryApp) -> Iterator[Hazard]:
 def long_pre_stop(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each hook that sleeps until the pod is killed: SIGTERM comes after it, and the grace counts from before."""
     for part in parts(app):
-        if (seconds := _pre_stop(part)) >= (grace := _grace(part)):
+        action = ("sleep", "seconds") if "sleep" in _hook(part) else ("exec", "command")
+        seconds, grace = _pre_stop(part), _grace(part)
+        if 0 < seconds == grace or (seconds > grace and "exec" in action):  # a longer action the API server refuses
             yield Hazard(
-                part.at("lifecycle", "preStop", "exec", "command"),
+                part.at("lifecycle", "preStop", *action),
                 f"sleeps {seconds} s of {grace} s of grace, so Celery is killed before it is told to end: write less",
             )
 
@@ -76,9 +79,15 @@ def _grace(part: Part) -> int:
 
 def _pre_stop(part: Part) -> int:
     """Return the seconds that a hook sleeps, as far as its command tells."""
-    hook: dict[str, Any] = part.given("lifecycle").get("preStop") or {}
+    hook = _hook(part)
     command = " ".join((hook.get("exec") or {}).get("command") or ())
-    return sum(map(int, SLEEP.findall(command)))
+    slept = sum(int(number) * UNITS[unit] for number, unit in SLEEP.findall(command))
+    return slept + int((hook.get("sleep") or {}).get("seconds") or 0)
+
+
+def _hook(part: Part) -> dict[str, Any]:
+    hook: dict[str, Any] = part.given("lifecycle").get("preStop") or {}
+    return hook
 
 
 RULES = (short_grace, early_acknowledgement, long_pre_stop, visibility_timeout)
