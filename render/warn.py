@@ -6,6 +6,7 @@ from render import since
 from render.errors import Path, Problem, dotted
 from render.hazards import (
     arguments,
+    commands,
     disruption,
     encryption,
     flower,
@@ -28,6 +29,7 @@ from render.model import CeleryApp, Document
 
 RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *arguments.RULES,
+    *commands.RULES,
     *disruption.RULES,
     *encryption.RULES,
     *flower.RULES,
