@@ -19,7 +19,9 @@ def first_words(app: CeleryApp) -> Iterator[Hazard]:
         for argument in part.own.get("args", ())[:1]:
             words = part.own["args"]
             if argument.rpartition("/")[2] == "celery" and (last := next((w for w in COMMANDS if w in words), "")):
-                message = f"{argument} … {last} stands before args already: remove all up to {last}"
+                is_named = any(word.rpartition("/")[2] == "celery" for word in part.spec.get("command", ("celery",)))
+                more = "" if is_named else f", and write {argument} at the end of command"
+                message = f"{argument} … {last} stands before args already: remove all up to {last}{more}"
                 yield Hazard(part.at("args", 0), message, is_error=True)
             elif argument in COMMANDS:
                 yield Hazard(
