@@ -55,7 +55,11 @@ NO_ARGUMENT: tuple[Any, ...] = (None, False, [], "prefork")
 """Values of a field that is left out of the arguments."""
 OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 """What Click reads as no."""
-CONNECTIONS = {"BROKER_URL": ("broker", "--broker"), "RESULT_BACKEND": ("resultBackend", "--result-backend")}
+CONNECTIONS = {
+    "BROKER_URL": ("broker", "--broker"),
+    "CELERY_BROKER": ("broker", "--broker"),
+    "RESULT_BACKEND": ("resultBackend", "--result-backend"),
+}
 """By a variable the field that it would come before, and the option of `celery` that is taken from it."""
 BY_LOADER = ("tls", "sentinel")
 """What only a loader of ours can give to Celery: render/in_pod/celery_loader.py."""

@@ -107,6 +107,10 @@ def test_variables_of_the_command_come_before_what_the_fields_say(rendered, pars
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "ours")
     parsed(rendered()["worker"])
     assert os.environ["CELERY_RESULT_BACKEND"] == "ours"
+    monkeypatch.delenv("BROKER_URL")
+    monkeypatch.setenv("CELERY_BROKER", "memory://more")
+    parsed(rendered()["worker"])
+    assert os.environ["CELERY_BROKER_URL"] == "memory://more"
 
 
 def test_variables_are_options_that_no_argument_says(worker, monkeypatch):
