@@ -18,11 +18,16 @@ OF_OTHERS = ("redbeat_",)
 """Begin the settings of what extends Celery and reads them from its configuration."""
 NEAR = 0.85
 OF_ALL = ("broker_use_ssl", "control_exchange", "event_exchange")
-BY_FIELD = {"broker_use_ssl": "write spec.broker.tls in place of it, which reaches all"}
+BY_FIELD = {
+    "broker_use_ssl": "write spec.broker.tls in place of it, which reaches all",
+    "master_name": "write spec.broker.sentinel in place of it, which reaches all",
+}
 OF_BEAT = ("beat_", "redbeat_")
 """Begin the settings that only beat reads."""
 OPTIONS_OF_ALL = ("fanout_patterns", "fanout_prefix", "global_keyprefix")
 """Settings by which components find each other; TLS and Sentinel of spec.broker reach Flower too."""
+OF_SENTINELS = ("master_name",)
+"""Needed where a URL in a Secret may be one of Sentinels; for one that is written here spec.broker.sentinel says it."""
 FIELDS = {
     "broker_url": "spec.broker",
     "imports": "imports in the app itself",
@@ -45,15 +50,8 @@ OF_TRANSPORTS = ("broker_transport_options", "result_backend_transport_options")
 TRANSPORT_OPTIONS = frozenset(
     {"fanout_patterns", "fanout_prefix", "global_keyprefix", "health_check_interval", "master_name", "max_connections"}
     | {"polling_interval", "predefined_queues", "priority_steps", "queue_name_prefix", "queue_order_strategy"}
-    | {
-        "reauth_check_interval",
-        "retry_on_timeout",
-        "sentinel_kwargs",
-        "socket_connect_timeout",
-        "socket_keepalive",
-        "socket_timeout",
-    }
-    | {"visibility_timeout", "wait_time_seconds"}
+    | {"reauth_check_interval", "retry_on_timeout", "sentinel_kwargs", "socket_connect_timeout", "socket_keepalive"}
+    | {"socket_timeout", "visibility_timeout", "wait_time_seconds"}
 )
 """What people write into `broker_transport_options`; kombu has more, and each transport others."""
 NEARER = 0.9
@@ -154,8 +152,10 @@ def beyond_flower(app: CeleryApp) -> Iterator[Hazard]:
         return
     given = app.spec.get("settings", {})
     options = given.get("broker_transport_options") or {}
+    is_told = {"url", "sentinel"} & app.spec.get("broker", {}).keys()
+    names = OPTIONS_OF_ALL if is_told else (*OPTIONS_OF_ALL, *OF_SENTINELS)
     fields = ((name,) for name in OF_ALL if name in given)
-    inner = (("broker_transport_options", name) for name in OPTIONS_OF_ALL if name in options)
+    inner = (("broker_transport_options", name) for name in names if name in options)
     for place in (*fields, *inner):
         better = BY_FIELD.get(place[-1], "set it in the app itself, for all alike")
         yield Hazard((*COMMON, "settings", *place), f"does not reach Flower: {better}")
