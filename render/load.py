@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
 )
 
 from render import scalar, wording
-from render.errors import InvalidInput, Path, Problem
+from render.errors import InvalidInput, Path, Problem, without_login
 from render.model import Document
 from render.scalar import Scalar
 
@@ -49,7 +49,7 @@ REFUSED = (
         "--- separates documents: begin a new line with what follows it",
     ),
     (
-        re.compile(r"^%.{0,20}", re.MULTILINE),
+        re.compile(r"^%.*", re.MULTILINE),
         "{0} is a directive to the YAML reader, which kubectl does not take: remove the line",
     ),
 )
@@ -121,7 +121,7 @@ def misread(text: str, source: str) -> Iterator[Problem]:
     for pattern, message in REFUSED:
         if match := pattern.search(text):
             line = text.count("\n", 0, match.start()) + 1
-            yield Problem(source, line, (), message.format(match[0]))
+            yield Problem(source, line, (), message.format(without_login(match[0])[:21]))
 
 
 def chunks(text: str) -> Iterator[tuple[int, str]]:
@@ -166,7 +166,7 @@ class Reading:
         self.lines[()] = self.line(event)
         data = self.value(event, ())
         if data is not None and not isinstance(data, dict) and not self.problems:
-            kind = "a list" if isinstance(data, list) else json.dumps(data)[:20]
+            kind = "a list" if isinstance(data, list) else wording.short(data)[:20]
             self.problem(event, (), f"is {kind}: write a CeleryApp (apiVersion, kind, metadata, spec)")
         for _ in self.events:  # nothing may follow but the end
             pass

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from render import quantity
+from render.errors import without_login
 
 TYPES = {
     "object": "an object (key: value)",
@@ -91,8 +92,6 @@ NEGATIVE_ZERO = "-(0"
 ASCII_BEFORE_DASH = "[\\x00-\\x7f]-"
 LABEL = "[-A-Za-z0-9_.]{0,61}"
 BYTES = re.compile(r"([1-9][0-9]*(?:\.[0-9]+)?) ?([KMGT])i?B?", re.IGNORECASE)
-PASSWORD = re.compile(r"(?<=://)[^\s\"]*(?=@)")
-"""Of a URL, with the user."""
 KIBIBYTE_MILLI = 1024 * 1000
 ONE_LINE = 80
 
@@ -109,7 +108,7 @@ def described(value: Any, wanted: str = "") -> str:
 
 def short(value: Any) -> str:
     """Return the value as JSON, without the password of a URL, cut where it would fill the line."""
-    text = PASSWORD.sub("…", json.dumps(value, ensure_ascii=False))
+    text = without_login(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= ONE_LINE else f"{text[: ONE_LINE - 1]}…"
 
 

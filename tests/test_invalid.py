@@ -1,5 +1,6 @@
 """Every file in invalid/ is refused with exactly the lines of the .txt beside it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,4 +21,4 @@ def test_an_invalid_file_is_refused_with_every_problem(case, monkeypatch):
 
 @pytest.mark.parametrize("text", sorted(Path(__file__).parent.glob("*/*.txt")), ids=lambda path: path.stem)
 def test_no_password_is_printed(text):
-    assert "hunter2" not in text.read_text(encoding="utf-8")
+    assert not re.search(r"hun\s?ter", text.read_text(encoding="utf-8"))

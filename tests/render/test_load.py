@@ -193,6 +193,11 @@ def test_documents_are_found_in_their_order(text):
             id="a directive, and text beside a separator",
         ),
         pytest.param(
+            "%r://:hunter2-and-so-on@x\n",
+            ["app.yaml:1: %r://…@x is a directive to the YAML reader, which kubectl does not take: remove the line"],
+            id="a directive that is a URL",
+        ),
+        pytest.param(
             'a: "x\n---b"\n',
             ["app.yaml:2: --- separates documents: begin a new line with what follows it"],
             id="what kubectl takes for a separator",
