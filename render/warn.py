@@ -6,6 +6,7 @@ from render import since
 from render.errors import Path, Problem, dotted
 from render.hazards import (
     arguments,
+    brokers,
     commands,
     disruption,
     encryption,
@@ -29,6 +30,7 @@ from render.model import CeleryApp, Document
 
 RULES: tuple[Callable[[CeleryApp], Iterable[Hazard]], ...] = (
     *arguments.RULES,
+    *brokers.RULES,
     *commands.RULES,
     *disruption.RULES,
     *encryption.RULES,
