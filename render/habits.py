@@ -7,6 +7,7 @@ that ends so.
 """
 
 import re
+from typing import Any
 
 from render.errors import Path, dotted
 
@@ -25,7 +26,9 @@ CRON = "write keda: {triggers: [{name: hours, type: cron, metadata: {…}}]}, wi
 BUDGET = "write disruptionBudget: {maxUnavailable: 1} in a group of spec.workers"
 OVERLAY = "no field sets it; an overlay of kustomize can patch it into a base"
 ROLLOUT = "a group of spec.workers has rollout: {maxSurge: 1, maxUnavailable: 0}; beat is stopped first"
-SWITCH = "a block that stands there is on, and off where it is left out: remove it"
+SWITCH = "a block that stands there is on: remove enabled"
+OFF = {"probe": "write probe: {type: None}", "service": SWITCH, "rollout": SWITCH}
+"""How a block is switched off that is on where it is left out too."""
 ENV_FROM = "write envFrom: [{secretRef: {name: NAME}}], or configMapRef"
 CLAIM = "a Deployment takes a claim that is there: write volumes: [{name: …, persistentVolumeClaim: {claimName: …}}]"
 BROKER = "write broker: {urlFrom: {secretKeyRef: {name: NAME, key: KEY}}}; no broker comes along"
@@ -269,9 +272,9 @@ OPTIONS = {
 COMMANDS = r"spec\.((workers|beat|flower)\.)?(command|args)"
 
 
-def unknown(path: Path) -> str:
+def unknown(path: Path, value: Any) -> str:
     """Return how that is done here for which people write this field; nothing where nobody is known to."""
-    return _of(path, UNKNOWN)
+    return _switched_off(path[:-1]) if path[-1] == "enabled" and value is False else _of(path, UNKNOWN)
 
 
 def shape(path: Path) -> str:
@@ -296,6 +299,17 @@ def command(path: Path, text: str) -> str:
     if path[-1] == "args" or start == 0:
         return f"leave {path[-1]} out, {FIELDS}"
     return f"write [{', '.join(words[: start + 1])}], {FIELDS}"
+
+
+def _switched_off(block: Path) -> str:
+    """Return what to write in place of `enabled: false`: what removes that line alone would switch the block on."""
+    if (name := str(block[-1])) in OFF:
+        return OFF[name]
+    if block == ("spec",):
+        return "an app that stands there is on; write replicas: 0 in a group of spec.workers to stop its pods"
+    if isinstance(block[-1], int):
+        return f"a group that stands there is on: remove the whole of {dotted(block[-2:])}, or write replicas: 0"
+    return f"a block that stands there is on: remove the whole block {name}"
 
 
 def _of(path: Path, words: dict[str, str]) -> str:

@@ -89,8 +89,9 @@ def _message(error: ValidationError, path: Path, document: Document) -> str:
         return f"must be a string, {text} is read as {wording.described(error.instance)}{better}"
     if error.validator == "required" and path in document.lines:
         return "is required, is empty"
-    if error.validator == structure.UNKNOWN and (habit := habits.unknown(path)):
-        return f"unknown field: {habit}"
+    if error.validator == structure.UNKNOWN and isinstance(error.instance, dict):
+        habit = habits.unknown(path, error.instance[path[-1]])
+        return f"unknown field: {habit}" if habit else str(error.message)
     if error.validator in ("type", "pattern"):
         return _of_value(error, path)
     return str(error.message)
