@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import (
     AliasEvent,
+    CollectionEndEvent,
     CollectionStartEvent,
     Event,
     MappingEndEvent,
@@ -62,6 +63,16 @@ CLOSED_LATE = "the quote that opens here closes in line {}, before other text: c
 CLOSED_EARLY = (
     "other text follows the quote that opens here: write \\\" within \"…\", '' within '…', for one that is text"
 )
+NO_FIELD = "a line of its own is a field: write key: value, or quote text that goes on here"
+NOT_CLOSED_BRACKET = "the {} that opens here is not closed"
+CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: .*)?$", re.MULTILINE)
+UNMERGED = "is left of a merge conflict: keep one side, and remove the lines <<<<<<<, ======= and >>>>>>>"
+SLIPS = (
+    (re.compile(r" +(?=---(\s|$))"), "--- separates documents: write it without spaces before it"),
+    (re.compile(r" *(?:- +)*-(?=([A-Za-z]\w*): )"), "a space is missing after the dash: write - {1}: …"),
+    (re.compile(r" *(?:- +)*([A-Za-z][\w.-]*):(?!//)(?=\S)"), "a space is missing after the colon: write {1}: …"),
+)
+"""What a line begins with that was meant otherwise, where the text is not YAML."""
 IN_PLAIN_WORDS = {
     "<document start>": "the document ended above: check the indentation, or begin another with ---",
     "found '<block mapping start>'": "is indented as nothing above: align it with the fields that it stands beside",
@@ -72,6 +83,7 @@ IN_PLAIN_WORDS = {
     "expected chomping or indentation": "after | or > comes a new line, or a space and a comment",
     "expected ',' or ']'": "a comma is missing, or the ] of the list that begins in line {line}",
     "expected ',' or '}'": "a comma is missing, or the }} of the object that begins in line {line}",
+    "cannot start any token": "text cannot begin with {character}: write it in quotes",
     "undefined tag handle": "a tag cannot stand here: quote the value if it is text",
     "ing a tag": "a tag cannot stand here: quote the value if it is text",
     "ing an tag": "a tag cannot stand here: quote the value if it is text",
@@ -165,26 +177,55 @@ class Reading:
         event = next(self.events)
         self.lines[()] = self.line(event)
         data = self.value(event, ())
+        for _ in self.events:  # nothing may follow but the end
+            pass
         if data is not None and not isinstance(data, dict) and not self.problems:
             kind = "a list" if isinstance(data, list) else wording.short(data)[:20]
             self.problem(event, (), f"is {kind}: write a CeleryApp (apiVersion, kind, metadata, spec)")
-        for _ in self.events:  # nothing may follow but the end
-            pass
         return data
 
     def parsed(self) -> Iterator[Any]:
         """Yield the parser's events. Raises InvalidInput where they end because the text is not YAML."""
         yaml = YAML(typ="safe", pure=True)
         yaml.version = (1, 1)
-        last = None
+        last, begun = None, []
         try:
             for last in yaml.parse(self.chunk):
+                if isinstance(last, CollectionStartEvent):
+                    begun.append(last)
+                elif isinstance(last, CollectionEndEvent):
+                    begun.pop()
                 yield last
         except MarkedYAMLError as error:
-            raise InvalidInput((self.syntax(error, last),)) from error
+            raise InvalidInput((self.slip(error, begun) or self.syntax(error, last),)) from error
         except (ValueError, OverflowError) as error:  # from chr(), in ruamel's reading of "\U00110000"
             line = self.above + yaml.reader.line + 1
             raise InvalidInput((Problem(self.source, line, (), "no character has this number"),)) from error
+
+    def slip(self, error: MarkedYAMLError, begun: list[CollectionStartEvent]) -> Problem | None:
+        """Return the mistake that is known for such an error, in the line where it is, which may be one above."""
+        if conflict := CONFLICT.search(self.chunk):
+            return self.at(conflict.start(), UNMERGED)
+        problem, mark = str(error.problem), error.problem_mark or error.context_mark
+        if "<stream end>" in problem and begun and begun[-1].flow_style:
+            opening = begun[-1].start_mark
+            not_closed = NOT_CLOSED_BRACKET.format(self.chunk[opening.index])
+            return self.at(opening.index, wording.TEMPLATE if self.is_template(opening) else not_closed)
+        if "\t" in self.chunk[mark.index - 1 : mark.index + 1]:
+            return None
+        marks = [error.context_mark] if error.context == "while scanning a simple key" else []
+        starts = [self.chunk.rfind("\n", 0, each.index) + 1 for each in (*marks, mark)]
+        if "mapping values are not allowed" in problem:  # by what stands above it is the rest of a text
+            starts.append(self.chunk.rfind("\n", 0, len(self.chunk[: starts[-1]].rstrip())) + 1)
+        found = ((pattern.match(self.chunk, start), message) for start in starts for pattern, message in SLIPS)
+        return next(
+            (self.at(match.end(), message.format(match[0], *match.groups())) for match, message in found if match), None
+        )
+
+    def at(self, index: int, message: str) -> Problem:
+        """Return a problem of the text there."""
+        line, column = self.chunk.count("\n", 0, index) + 1, index - self.chunk.rfind("\n", 0, index)
+        return Problem(self.source, self.above + line, (), f"column {column}: {message}")
 
     def syntax(self, error: MarkedYAMLError, last: Event | None) -> Problem:
         """Return the parser's error in plain words, where its cause is."""
@@ -193,12 +234,14 @@ class Reading:
         if error.problem and error.context and error.context_mark:
             message += f" {error.context} from line {self.above + begun.line + 1}"
         if plain := next((plain for words, plain in IN_PLAIN_WORDS.items() if words in message), ""):
-            message = plain.format(line=self.above + begun.line + 1)
+            message = plain.format(line=self.above + begun.line + 1, character=self.chunk[mark.index : mark.index + 1])
         before, after = self.chunk[: mark.index].rstrip(" "), self.chunk[mark.index :]
         if error.context == "while scanning a simple key" and self.is_template(begun):
             mark, message = begun, wording.TEMPLATE
         elif self.is_template(mark):
             message = wording.TEMPLATE
+        elif error.problem == "could not find expected ':'":
+            mark, message = begun, NO_FIELD
         elif error.problem == "found unexpected end of stream":
             mark, message = begun, NOT_CLOSED
         elif isinstance(last, ScalarEvent) and last.style in QUOTES and last.end_mark.index == len(before):

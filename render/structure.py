@@ -112,7 +112,11 @@ def _fits(value: int, bits: int) -> bool:
 def _type(_: Any, name: str, value: Any, node: Node) -> Errors:
     if value is None and node.get("nullable"):
         return
-    if not _is(value, name):
+    if name == "array" and (
+        slips := [key for key in value if re.match("-[A-Za-z]", key)] if _is(value, "object") else []
+    ):
+        yield ValidationError(f"a space is missing after the dash: write - {slips[0][1:]}: …", path=slips[:1])
+    elif not _is(value, name):
         holds_objects = node.get("items", {}).get("type") == "object"
         better = "" if holds_objects else wording.instead(name, value)
         yield ValidationError(f"must be {wording.TYPES[name]}, is {wording.described(value, name)}{better}")

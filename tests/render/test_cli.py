@@ -185,7 +185,7 @@ def test_every_problem_of_every_file_is_named_and_nothing_is_written(tmp_path):
     assert (code, out, (tmp_path / "out").exists()) == (1, "", False)
     lines = err.splitlines()
     assert lines[0].startswith("a.yaml:3: metadata.name:")
-    assert lines[1].startswith("c.yaml:2:")
+    assert lines[1].startswith("c.yaml:1:")
     assert lines[2:] == ["nowhere.yaml: does not exist", ".: is a directory: name the YAML files in it"]
 
 

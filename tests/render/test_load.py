@@ -300,7 +300,7 @@ def test_documents_are_found_in_their_order(text):
             [
                 "app.yaml:1: column 5: no field can begin here: align it with those above, or quote text with a colon",
                 "app.yaml:4: column 1: the document ended above: check the indentation, or begin another with ---",
-                "app.yaml:6: column 4: found character '@' that cannot start any token",
+                "app.yaml:6: column 4: text cannot begin with @: write it in quotes",
                 "app.yaml:8: d: *e is an alias: write the value out",
             ],
             id="syntax errors, each in a document of its own",
@@ -324,6 +324,48 @@ def test_documents_are_found_in_their_order(text):
                 "app.yaml:10: column 5: a tag cannot stand here: quote the value if it is text",
             ],
             id="what kubectl reads and ruamel.yaml does not",
+        ),
+        pytest.param(
+            "a:\n- b:3\n  c: [d]\n---\na: 1\nb:3\n---\na:\n  - b: 1\n    c:x\n---\na:\n- b: x\n  a://y\n  c: d\n",
+            [
+                "app.yaml:2: column 5: a space is missing after the colon: write b: …",
+                "app.yaml:6: column 3: a space is missing after the colon: write b: …",
+                "app.yaml:10: column 7: a space is missing after the colon: write c: …",
+                f"app.yaml:14: column 3: {load.NO_FIELD}",
+            ],
+            id="no space after a colon, told of where it is missing",
+        ),
+        pytest.param(
+            "a:\n  -b: 1\n   c: 2\n---\na:\n  - b: 1\n  -c: 2\n",
+            [
+                "app.yaml:2: column 4: a space is missing after the dash: write - b: …",
+                "app.yaml:7: column 4: a space is missing after the dash: write - c: …",
+            ],
+            id="no space after a dash",
+        ),
+        pytest.param(
+            " ---\na: 1\nb: 2\n",
+            ["app.yaml:1: column 2: --- separates documents: write it without spaces before it"],
+            id="a separator behind a space at the top",
+        ),
+        pytest.param(
+            "a:\n  b: 1\n  ---\n  c: 2\n",
+            ["app.yaml:3: column 3: --- separates documents: write it without spaces before it"],
+            id="and further down",
+        ),
+        pytest.param(
+            "a:\n<<<<<<< HEAD\n  b: 1\n=======\n  b: 2\n>>>>>>> main\n",
+            [f"app.yaml:2: column 1: {load.UNMERGED}"],
+            id="a merge conflict",
+        ),
+        pytest.param(
+            "a: {\n---\na: [b, {c: d}\ne: f\n---\na: [{b: [c}]\n",
+            [
+                "app.yaml:1: column 4: the { that opens here is not closed",
+                "app.yaml:4: column 1: a comma is missing, or the ] of the list that begins in line 3",
+                "app.yaml:6: column 11: a comma is missing, or the ] of the list that begins in line 6",
+            ],
+            id="brackets that are not closed",
         ),
         pytest.param(
             "a: *b\nc: 'd\n",

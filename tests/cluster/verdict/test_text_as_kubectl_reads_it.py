@@ -26,7 +26,7 @@ STRICTER = {
     "a key twice": r"stands in line \d+ already: keep one",  # the last one counts, which is hard to see
     "a number too large": "too large to be exact: quote it if it is text",  # JSON readers round it, each in its way
     "a number that JSON has not": "is no number in JSON",  # kubectl refuses it too, but where it drops the value
-    "an alias and its colon": "could not find expected ':'",  # `*a:` is an alias named `a:` to YAML 1.2
+    "an alias and its colon": "a line of its own is a field",  # `*a:` is an alias named `a:` to YAML 1.2
     "a tab": "a tab cannot stand here: use spaces",  # PyYAML refuses it, like every tab outside of quotes
     "a block that begins with a tab": "begins with a tab: kubectl takes it for indentation",  # it does without a digit
     "a block of spaces": "is a block of nothing but spaces",  # go-yaml ends some of them sooner
