@@ -41,6 +41,7 @@ POD = "a CeleryApp has no pod template: its fields stand in spec, or in one comp
 NAME = "the name is metadata.name: write it there"
 ACKS_LATE = "write settings: {task_acks_late: true}"
 HOST_FROM = "the URL is one value: write url: redis://HOST:PORT/DATABASE, or urlFrom with all of it in a Secret"
+BY_KEY = "{secretKeyRef: {name: NAME, key: KEY}}"
 SERVER = "write url: redis://HOST:PORT/DATABASE, or amqp://HOST:PORT/VHOST"
 FLOWER_LOGIN = "write auth: {basicAuth: {secretKeyRef: {name: NAME, key: KEY}}}, with user:password in the Secret"
 
@@ -177,6 +178,13 @@ SHAPES = {
     "spec.flower.auth": FLOWER_LOGIN,
     "spec.flower.service": "write {type: ClusterIP}",
     "spec.flower.ingress": "write {host: flower.example.com}",
+    "spec.workers[]": "write {name: worker, …}",
+    "spec.workers[].disruptionBudget": "write {maxUnavailable: 1}",
+    "spec.workers[].scaling": "write {minReplicas: 1, maxReplicas: 5, cpu: {averageUtilization: 80}}",
+    "spec.workers[].scaling.keda.authenticationRef": "write {name: NAME}, of a TriggerAuthentication",
+    "spec.beat.storage": "write {size: 1Gi}",
+    "spec.flower.persistence": "write {size: 1Gi}",
+    "spec.flower.auth.basicAuth": FLOWER_LOGIN,
     "spec.workers[].scaling.cpu": "write {averageUtilization: 80}",
     "spec.workers[].scaling.memory": "write {averageUtilization: 80}",
     "spec.workers[].scaling.queue": "write {averageLength: 5}, or {maxWaitSeconds: 30}",
@@ -184,8 +192,28 @@ SHAPES = {
     "*.image": "write repository:tag, such as registry.example.com/shop:1.4",
     "*.env": ENV,
     "*.env[]": "write {name: NAME, value: VALUE}",
+    "*.urlFrom": f"write urlFrom: {BY_KEY}",
+    "*.usernameFrom": f"write usernameFrom: {BY_KEY}",
+    "*.passwordFrom": f"write passwordFrom: {BY_KEY}",
+    "*.brokerApiFrom": f"write brokerApiFrom: {BY_KEY}",
+    "*.caFrom": f"write caFrom: {BY_KEY}, or configMapKeyRef",
+    "*.certFrom": f"write certFrom: {BY_KEY}",
+    "*.keyFrom": f"write keyFrom: {BY_KEY}",
+    "*.valueFrom": f"write valueFrom: {BY_KEY}, or configMapKeyRef",
+    "*.secretKeyRef": "write secretKeyRef: {name: NAME, key: KEY}",
+    "*.configMapKeyRef": "write configMapKeyRef: {name: NAME, key: KEY}",
+    "*.envFrom[].secretRef": "write secretRef: {name: NAME}",
+    "*.envFrom[].configMapRef": "write configMapRef: {name: NAME}",
     "*.envFrom": "write - {secretRef: {name: NAME}}",
     "*.envFrom[]": "write {secretRef: {name: NAME}}, or configMapRef",
+    "*.imagePullSecrets": "write - {name: NAME}",
+    "*.initContainers[]": "write {name: NAME, command: […]}",
+    "*.volumeMounts": "write - {name: VOLUME, mountPath: /PATH}",
+    "*.volumes[].configMap": "write configMap: {name: NAME}",
+    "*.volumes[].secret": "write secret: {secretName: NAME}",
+    "*.volumes[].persistentVolumeClaim": "write persistentVolumeClaim: {claimName: NAME}",
+    "*.volumes[].emptyDir": "write emptyDir: {}",
+    "*.volumes[].hostPath": "write hostPath: {path: /PATH}",
     "*.imagePullSecrets[]": "write {name: NAME}",
     "*.ports[]": "write {name: metrics, containerPort: 8080}",
     "*.volumes[]": "write {name: NAME, persistentVolumeClaim: {claimName: NAME}}, or another kind of volume",
