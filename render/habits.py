@@ -23,6 +23,9 @@ SCALING = f"write scaling: {{minReplicas: 1, maxReplicas: 5, cpu: {{averageUtili
 HPA = f"write scaling: {{engine: HPA, minReplicas: 1, maxReplicas: 5, cpu: {{averageUtilization: 80}}}} {GROUP}"
 KEDA = f"write scaling: {{engine: KEDA, minReplicas: 1, maxReplicas: 5, queue: {{averageLength: 5}}}} {GROUP}"
 CRON = "write keda: {triggers: [{name: hours, type: cron, metadata: {…}}]}, with engine: KEDA"
+CLOCK = "beat sends by the clock, from the app's beat_schedule; pods come by it with scaling.keda and a cron trigger"
+WAIT = "Celery waits for its broker; for more than that write initContainers: [{name: wait, command: […]}]"
+MIGRATE = "run migrations as a Job of yours; pods can wait for it: initContainers: [{name: wait, command: […]}]"
 BUDGET = "write disruptionBudget: {maxUnavailable: 1} in a group of spec.workers"
 OVERLAY = "no field sets it; an overlay of kustomize can patch it into a base"
 ROLLOUT = "a group of spec.workers has rollout: {maxSurge: 1, maxUnavailable: 0}; beat is stopped first"
@@ -67,7 +70,9 @@ UNKNOWN = {
     "spec.beat.scheduleFile": "write storage: {size: 1Gi} if it has to outlive the pod",
     "spec.beat.maxLoopInterval": "write maxIntervalSeconds",
     "spec.beat.persistence": "write storage: {size: 1Gi}",
+    "spec.beat.volumeClaimTemplates": "write storage: {size: 1Gi}",
     "spec.beat.service": "nothing connects to beat: remove it",
+    "spec.flower.volumeClaimTemplates": "write persistence: {size: 1Gi}",
     "spec.flower.replicas": ONE_POD,
     "spec.flower.replicaCount": ONE_POD,
     "spec.flower.basicAuth": FLOWER_LOGIN,
@@ -80,7 +85,7 @@ UNKNOWN = {
     "spec.workers[].acksLate": ACKS_LATE,
     "spec.workers[].acks_late": ACKS_LATE,
     "spec.workers[].task_acks_late": ACKS_LATE,
-    "spec.workers[].volumeClaimTemplates": CLAIM,
+    "spec.workers[].schedule": CLOCK,
     "spec.workers[].persistence": CLAIM,
     "spec.workers[].kind": "a group is always a Deployment: remove it; " + CLAIM,
     "spec.workers[].scaling.targetCPUUtilizationPercentage": "write cpu: {averageUtilization: 80}",
@@ -93,6 +98,8 @@ UNKNOWN = {
     "spec.workers[].scaling.triggers": CRON,
     "spec.broker.hostFrom": HOST_FROM,
     "spec.resultBackend.hostFrom": HOST_FROM,
+    "spec.workers[].scaling.keda.cooldownPeriod": "write cooldownSeconds in scaling",
+    "spec.workers[].scaling.keda.pollingInterval": "write pollingSeconds",
     "spec.broker.host": SERVER,
     "spec.broker.port": SERVER,
     "spec.broker.db": SERVER,
@@ -116,6 +123,16 @@ UNKNOWN = {
     "*.keda": KEDA,
     "*.minReplicas": SCALING,
     "*.maxReplicas": SCALING,
+    "*.cooldownPeriod": f"write scaling: {{cooldownSeconds: 300, …}} {GROUP}",
+    "*.pollingInterval": f"write scaling: {{engine: KEDA, keda: {{pollingSeconds: 10}}, …}} {GROUP}",
+    "*.triggers": f"write scaling: {{engine: KEDA, keda: {{triggers: […]}}, …}} {GROUP}",
+    "*.volumeClaimTemplates": CLAIM,
+    "*.volumeMounts[].path": "write mountPath",
+    "*.global": "there is no chart above this: write its values into the fields of spec",
+    "*.migrate": MIGRATE,
+    "*.migrations": MIGRATE,
+    "*.build": "an image that is built is named: write image: repository:tag",
+    "*.depends_on": WAIT,
     "*.podDisruptionBudget": BUDGET,
     "*.pdb": BUDGET,
     "*.strategy": ROLLOUT,
