@@ -52,7 +52,13 @@ def main(
 
     Exit codes: 0 done, 1 refused (every problem is named, nothing is written), 2 wrong usage.
     """
-    prints = [new_name is not None, flags["json_schema"], flags["crd"], flags["as_function"]]
+    printing = {
+        "--init": new_name is not None,
+        "--schema": flags["json_schema"],
+        "--crd": flags["crd"],
+        "--function": flags["as_function"],
+    }
+    prints = [name for name, is_given in printing.items() if is_given]
     refuse_misuse(files, output, prints, flags | {"kubernetes": bool(kubernetes)})
     known = schema.load(kubernetes or "")
     try:
@@ -71,13 +77,15 @@ def main(
         sys.exit(1)
 
 
-def refuse_misuse(files: tuple[str, ...], output: str | None, prints: list[bool], flags: dict[str, bool]) -> None:
+def refuse_misuse(files: tuple[str, ...], output: str | None, prints: list[str], flags: dict[str, bool]) -> None:
     """Raise UsageError for options that do not go together; `prints` are those that print something else."""
-    if [bool(files), *prints].count(True) != 1:
+    if len(named := [*prints, *(["FILEs"] if files else [])]) > 1:
+        raise click.UsageError(f"{', '.join(named[:-1])} and {named[-1]} do not go together: name one of them.")
+    if not named:
         raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd, --function.")
     if output == "":
         raise click.UsageError("-o needs the name of a folder.")
-    if output is not None and any(prints):
+    if output is not None and prints:
         raise click.UsageError("-o DIR goes with FILEs; --init, --schema, --crd and --function print.")
     if flags["check"] and output is None:
         raise click.UsageError("--check compares with a folder: add -o DIR.")

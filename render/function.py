@@ -15,6 +15,7 @@ from render.schema import Schema
 
 SOURCE = "standard input"
 LIST = {"apiVersion": "config.kubernetes.io/v1", "kind": "ResourceList"}
+FOR_KUSTOMIZE = "--function is for kustomize, which sends a ResourceList; to render a file, name it without --function"
 PATH_ANNOTATION = "internal.config.kubernetes.io/path"
 FOR_THE_PIPELINE = (
     "config.kubernetes.io/",
@@ -65,15 +66,14 @@ def answer(content: bytes, schema: Schema, *, strict: bool = False) -> Answer:
 
 def resource_list(content: bytes) -> dict[str, Any]:
     """Return the list as it came, with items. Raises InvalidInput when it is none, or not the same to every reader."""
-    loaded = load.documents(content, SOURCE)
+    loaded = load.documents(content, SOURCE, wanted=FOR_KUSTOMIZE)
     if problems := (*loaded.problems, *(problem for each in loaded.documents for problem in each.problems)):
         raise InvalidInput(problems)
     given = loaded.documents[0].data
     items = given.get("items") or []
     listed = isinstance(items, list) and all(isinstance(item, dict) for item in items)
     if given.get("kind") != LIST["kind"] or not listed or not isinstance(given.get("functionConfig") or {}, dict):
-        message = "is no ResourceList: --function is for kustomize, which sends one; to render a file, name it"
-        raise InvalidInput((Problem(SOURCE, 0, (), message),))
+        raise InvalidInput((Problem(SOURCE, 0, (), f"is no ResourceList: {FOR_KUSTOMIZE}"),))
     return {**given, "items": items}
 
 

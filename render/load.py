@@ -32,6 +32,8 @@ from render.scalar import Scalar
 
 MAX_DEPTH = 64
 
+NO_APP = "write a CeleryApp, see celery-render --init NAME"
+
 SEPARATOR = re.compile(r"^---.*\n?", re.MULTILINE)
 ANCHOR = re.compile(r"[\w-]+", re.ASCII)
 LOST = re.compile("[\x7f-\x9f\ufffe\uffff]")
@@ -97,8 +99,8 @@ class Loaded(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def documents(content: bytes, source: str) -> Loaded:
-    """Return the documents of a file, empty ones left out."""
+def documents(content: bytes, source: str, wanted: str = NO_APP) -> Loaded:
+    """Return the documents of a file, empty ones left out; of a file with no others, say what is wanted."""
     found: list[Document] = []
     problems: list[Problem] = []
     try:
@@ -110,7 +112,7 @@ def documents(content: bytes, source: str) -> Loaded:
     except InvalidInput as unreadable:
         problems += unreadable.problems
     if not found and not problems:
-        problems = [Problem(source, 0, (), "is empty: write a CeleryApp, see celery-render --init NAME")]
+        problems = [Problem(source, 0, (), f"is empty: {wanted}")]
     return Loaded(tuple(found), tuple(problems))
 
 

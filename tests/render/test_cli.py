@@ -304,6 +304,19 @@ def test_wrong_usage_is_exit_code_2_with_a_hint(arguments, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "together"),
+    [
+        (["--init", "shop", "--schema"], "--init and --schema"),
+        (["--init", "shop", "app.yaml"], "--init and FILEs"),
+        (["--function", "app.yaml"], "--function and FILEs"),
+        (["--crd", "--schema", "app.yaml"], "--schema, --crd and FILEs"),
+    ],
+)
+def test_what_does_not_go_together_is_named(arguments, together, tmp_path):
+    assert f"{together} do not go together: name one of them." in run(*arguments, cwd=tmp_path)[2]
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         pytest.param(b"", "is empty", id="an empty file"),

@@ -117,7 +117,7 @@ def test_metadata_that_is_no_metadata_is_a_problem_like_any_other(answer, docume
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "standard input: is empty"),
+        ("", "standard input: is empty: --function is for kustomize, which sends a ResourceList"),
         ("kind: CeleryApp\n", "standard input: is no ResourceList: --function is for kustomize"),
         ("{kind: ResourceList, items: {a: 1}}\n", "standard input: is no ResourceList"),
         ("{kind: ResourceList, items: [1]}\n", "standard input: is no ResourceList"),
