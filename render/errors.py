@@ -64,5 +64,10 @@ def dotted(path: Path) -> str:
     return without_login(text.removeprefix("."))
 
 
+def in_order(problem: Problem) -> tuple[int, list[tuple[int, str]]]:
+    """Return what problems are sorted by: lines, and of one line paths, with items of a list by their number."""
+    return problem.line, [(step, "") if isinstance(step, int) else (-1, step) for step in problem.path]
+
+
 def without_login(text: str) -> str:
     return LOGIN.sub("…", text)

@@ -8,7 +8,7 @@ from typing import Any
 from jsonschema.exceptions import ValidationError
 
 from render import habits, rules, since, structure, wording
-from render.errors import Path, Problem, dotted
+from render.errors import Path, Problem, in_order
 from render.model import Document
 from render.schema import Schema
 
@@ -40,7 +40,7 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
     young = since.unknown(document.data, schema.kubernetes) if schema.kubernetes else ()
     return sorted(
         (Problem(document.source, document.line(path), path, message) for path, message in (*found, *young)),
-        key=lambda problem: (problem.line, dotted(problem.path)),
+        key=in_order,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from render import since
-from render.errors import Path, Problem, dotted
+from render.errors import Path, Problem, in_order
 from render.hazards import (
     arguments,
     brokers,
@@ -65,7 +65,7 @@ def problems(document: Document, app: CeleryApp, kubernetes: str) -> list[Proble
             Problem(document.source, document.line(path), path, message, is_warning=not is_error)
             for path, message, is_error in (*found, *young)
         ),
-        key=lambda problem: (problem.line, dotted(problem.path)),
+        key=in_order,
     )
 
 

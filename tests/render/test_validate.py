@@ -327,6 +327,13 @@ def test_every_problem_is_found_at_once_and_stands_at_its_line():
     ]
 
 
+def test_problems_of_one_line_are_in_the_order_of_their_numbers():
+    args = ", ".join(str(number) for number in range(11))
+    assert [problem.split(":")[0] for problem in in_spec(f"beat: {{args: [{args}]}}")] == [
+        f"spec.beat.args[{number}]" for number in range(11)
+    ]
+
+
 def test_a_status_that_comes_with_the_spec_is_forgotten_but_not_its_unknown_fields():
     text = HEAD + "spec: {image: shop:1, app: shop}\nstatus: {workersReady: 3, conditions: [{}], wrokers: []}\n"
     assert problems(text) == ['app.yaml:5: status.wrokers: unknown field; did you mean "workers"?']
