@@ -122,6 +122,8 @@ def diff(**given: Any) -> None:
     """
     settings = Settings(**given)
     with reading(settings) as cluster:
+        for namespace in settings.namespaces or (None,):
+            shown.apps(cluster, Where(namespace, settings.selector))  # or raises why there are none
         looks = Looks(cluster, settings, Metrics(), lambda: None)
         found = looks.look_at_all(lambda: False)
         unread = [store.problem for store in looks.cache.stores if store.problem]

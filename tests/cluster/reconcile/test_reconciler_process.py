@@ -130,9 +130,10 @@ def test_what_is_not_there_is_said(once, cluster, environment):
         2,
         f"celery-reconcile: there is no CeleryApp shop in namespace {cluster.namespace}\n",
     )
-    reconcile = [sys.executable, "-m", "reconciler", "status", "--kubeconfig", cluster.kubeconfig]
-    ended = subprocess.run([*reconcile, "-n", "nope"], env=environment, check=False, capture_output=True, text=True)
-    assert (ended.returncode, ended.stderr) == (2, "celery-reconcile: there is no namespace nope\n")
+    for command in ("status", "diff"):
+        reconcile = [sys.executable, "-m", "reconciler", command, "--kubeconfig", cluster.kubeconfig]
+        ended = subprocess.run([*reconcile, "-n", "nope"], env=environment, check=False, capture_output=True, text=True)
+        assert (ended.returncode, ended.stderr) == (2, "celery-reconcile: there is no namespace nope\n"), command
 
 
 @pytest.mark.usefixtures("shop")
