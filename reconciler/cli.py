@@ -13,7 +13,7 @@ import click
 from reconciler.cluster import errors
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.transport import Transport
-from reconciler.options import Command, option
+from reconciler.options import Command, Number, option
 from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.simulation import cli as simulate_cli
 from reconciler.service import logs, shown
@@ -45,8 +45,8 @@ _SHARED = (
     option("--service-account", metavar="DIR", default=SERVICE_ACCOUNT, help="Where the pod's token is."),
     option("--namespace", "-n", metavar="NAMES", help="Of the apps, with commas between several; else all."),
     option("--selector", "-l", metavar="LABELS", default="", help="Of the apps, as kubectl takes it; else all."),
-    option("--request-timeout", type=click.FloatRange(0.1), default=10.0, help="Seconds without a byte."),
-    option("--broker-timeout", type=click.FloatRange(3), default=5.0, help="Seconds for a broker to answer."),
+    option("--request-timeout", type=Number(0.1), default=10.0, help="Seconds without a byte."),
+    option("--broker-timeout", type=Number(3), default=5.0, help="Seconds for a broker to answer."),
     option(
         "--broker-hosts",
         metavar="LIST",
@@ -82,7 +82,7 @@ def main() -> None:
 @option(
     "--interval",
     "interval_seconds",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     help="Seconds after which everything is listed again; else 300, or 10 without watches.",
 )
 @option("--once", is_flag=True, help="Look at every app once; exit 1 if something could not be done.")

@@ -1,11 +1,23 @@
 """How an option of the command line is made. Every one is an environment variable too."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 Command = Callable[..., Any]
+
+
+class Number(click.FloatRange):
+    """A number within bounds, of which nan and inf are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Raises BadParameter."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
 
 
 def option(name: str, *names: str, **how: Any) -> Callable[[Command], Command]:

@@ -230,17 +230,35 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
     from kubernetes import client, config  # noqa: PLC0415 (0.2 s and 20 MB that a pod does not need)
     from kubernetes.client import rest  # noqa: PLC0415
 
+    named = path or os.environ.get("KUBECONFIG")
+    where = named or "~/.kube/config"
+    hint = "set KUBECONFIG, or give --kubeconfig FILE and --context NAME"
+    if named and not any(Path(each).expanduser().exists() for each in named.split(os.pathsep)):
+        raise errors.NoCluster(f"no cluster: {named} does not exist: {hint}")
     configuration = client.Configuration()
     configuration.connection_pool_maxsize = _CONNECTIONS
     try:
         config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
         contexts, current = config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
+        chosen = next((each for each in contexts if each["name"] == context), current)
+        namespace = chosen["context"].get("namespace") or "default"
+        pool = _pool(configuration, rest.RESTClientObject(configuration).pool_manager)
     except (config.ConfigException, OSError) as error:
-        where, why = path or os.environ.get("KUBECONFIG") or "~/.kube/config", str(error).rstrip(".")
-        hint = "set KUBECONFIG, or give --kubeconfig FILE and --context NAME"
-        raise errors.NoCluster(f"no cluster: looked into {where}, and this is no pod: {why}: {hint}") from error
-    chosen = next((each for each in contexts if each["name"] == context), current)
-    pool = rest.RESTClientObject(configuration).pool_manager
+        looked = where if named else f"{where}, and this is no pod"
+        raise errors.NoCluster(f"no cluster: looked into {looked}: {str(error).rstrip('.')}: {hint}") from error
+    except Exception as error:  # that which is read is hardly checked, so it may end in any of them
+        mark = getattr(error, "problem_mark", None)
+        why = f"line {mark.line + 1} of {mark.name} is no YAML" if mark else f"{where} is no kubeconfig"
+        raise errors.NoCluster(f"no cluster: {why}: {hint}") from error
+    return Access(
+        configuration.host,
+        lambda: pool,
+        lambda: configuration.auth_settings().get("BearerToken", {}).get("value"),
+        namespace,
+    )
+
+
+def _pool(configuration: Any, pool: urllib3.PoolManager) -> urllib3.PoolManager:
     if configuration.verify_ssl:
         tls = _tls(configuration.ssl_ca_cert)
         if configuration.cert_file:
@@ -249,12 +267,7 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         others = {"ca_certs", "cert_file", "key_file"}
         kept = {key: value for key, value in pool.connection_pool_kw.items() if key not in others}
         pool.connection_pool_kw = kept | {"ssl_context": tls}
-    return Access(
-        configuration.host,
-        lambda: pool,
-        lambda: configuration.auth_settings().get("BearerToken", {}).get("value"),
-        chosen["context"].get("namespace") or "default",
-    )
+    return pool
 
 
 class _SharedContext(ssl.SSLContext):

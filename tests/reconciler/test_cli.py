@@ -1,5 +1,6 @@
 """reconciler/cli.py and settings.py: options, their environment variables, and what follows from them."""
 
+import os
 import re
 import socket
 import subprocess
@@ -106,6 +107,55 @@ def test_a_context_that_is_not_there_is_said_with_what_to_set(outside):  # noqa:
     said = "celery-reconcile: no cluster: looked into ~/.kube/config, and this is no pod: "
     assert ended.output.startswith(said)
     assert ended.output.endswith("found: set KUBECONFIG, or give --kubeconfig FILE and --context NAME\n")
+
+
+NO_KUBECONFIGS = {
+    "text": ("junk", "kc is no kubeconfig"),
+    "a list": ("[]", "kc is no kubeconfig"),
+    "no YAML": ("a: b\nc: {", "line 2 of kc is no YAML"),
+    "nothing": ("", "looked into kc: Invalid kube-config. kc file is empty"),
+    "other types": ("current-context: a\ncontexts: 3", "kc is no kubeconfig"),
+    "no file": (None, "kc does not exist"),
+}
+
+
+HINT = "set KUBECONFIG, or give --kubeconfig FILE and --context NAME"
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize(("written", "why"), NO_KUBECONFIGS.values(), ids=NO_KUBECONFIGS)
+def test_a_file_that_is_no_kubeconfig_is_named(monkeypatch, tmp_path, written, why):
+    monkeypatch.chdir(tmp_path)
+    if written is not None:
+        Path("kc").write_text(written)
+    ended = CliRunner().invoke(cli.main, ["status", "--kubeconfig", "kc"])
+    assert (ended.exit_code, ended.output) == (2, f"celery-reconcile: no cluster: {why}: {HINT}\n")
+
+
+def test_so_it_is_in_the_variable(tmp_path):
+    (tmp_path / "kc").write_text("junk")
+    command = [sys.executable, "-m", "reconciler", "status"]
+    environment = os.environ | {"KUBECONFIG": str(tmp_path / "kc")}
+    ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    said = f"celery-reconcile: no cluster: {tmp_path}/kc is no kubeconfig: {HINT}\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
+
+
+NUMBERS = [
+    (command.name, each.opts[0])
+    for command in (*COMMANDS.values(), simulate_cli.command)
+    for each in command.params
+    if isinstance(each.type, click.FloatRange)
+]
+
+
+@pytest.mark.parametrize("given", ["nan", "inf"])
+@pytest.mark.parametrize(("command", "option"), NUMBERS)
+def test_what_has_no_end_is_no_number(command, option, given):
+    ended = CliRunner().invoke(cli.main, [command, "app.yaml", option, given])
+    assert ended.exit_code == 2
+    assert f"Invalid value for '{option}'" in ended.output
+    assert f"{given} is not" in ended.output
 
 
 def test_without_the_extra_it_says_how_to_get_it():

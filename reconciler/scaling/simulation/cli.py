@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from reconciler.options import option
+from reconciler.options import Number, option
 from reconciler.scaling.simulation import contender, shapes, simulate, summary, trace
 from reconciler.scaling.simulation.contender import Contender
 from reconciler.scaling.simulation.traffic import Traffic
@@ -50,20 +50,18 @@ class Options(NamedTuple):
     "--against", type=click.Choice(contender.RIVALS), multiple=True, help="Who else could scale it; may be repeated."
 )
 @option("--output", "-o", metavar="FILE", help="Draw it, as .svg or .png.")
-@option("--hours", type=click.FloatRange(0.1, 1000), help="How long; else by the shape.")
-@option(
-    "--tasks-per-second", type=click.FloatRange(0), help="On average; else three tenths of what the most pods can do."
-)
+@option("--hours", type=Number(0.1, 1000), help="How long; else by the shape.")
+@option("--tasks-per-second", type=Number(0), help="On average; else three tenths of what the most pods can do.")
 @option(
     "--task-seconds",
-    type=click.FloatRange(0.001),
+    type=Number(0.001),
     multiple=True,
     default=(10.0,),
     help="How long a task runs; repeated, there are as many of each.",
 )
 @option("--seed", type=int, default=0, help="Another seed, another chance.")
-@option("--step-seconds", type=click.FloatRange(1, 600), default=15.0, help="From a decision to the next.")
-@option("--start-seconds", type=click.FloatRange(0), default=20.0, help="From a new pod to its first task.")
+@option("--step-seconds", type=Number(1, 600), default=15.0, help="From a decision to the next.")
+@option("--start-seconds", type=Number(0), default=20.0, help="From a new pod to its first task.")
 @option("--cpu-per-task", type=click.IntRange(1), help="Millicores; else a busy pod uses what it requests.")
 def command(files: tuple[str, ...], **given: Any) -> None:
     """Show what would become of a load: backlog, waiting times, pods.
