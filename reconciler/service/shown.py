@@ -109,4 +109,5 @@ def _shown(app: Manifest) -> list[text.Row]:
 
 
 def _place(where: Where) -> str:
-    return f"in namespace {where.namespace}" if where.namespace else "in the cluster"
+    labelled = f"labelled {where.selector} " if where.selector else ""
+    return labelled + (f"in namespace {where.namespace}" if where.namespace else "in the cluster")
