@@ -68,12 +68,14 @@ def as_json(apps: Iterable[Manifest]) -> str:
 
 
 def _why(app: Manifest, ready: Mapping[str, Any]) -> str:
-    message = str(ready["message"])
+    message, status = str(ready["message"]), app.get("status") or {}
     if ready["status"] == "True":
         message = message.partition("; ")[2]  # what is well needs no words
-    observed = (app.get("status") or {}).get("observedGeneration", -1)
+    observed = status.get("observedGeneration", -1)
     is_old = observed > 0 and observed != app["metadata"].get("generation", observed)
-    return "; ".join(filter(None, ["changed since, and not looked at yet" if is_old else "", message]))
+    fight = report.by_type(status).get(report.CONTRADICTED, {})
+    fought = f"{report.CONTRADICTED}: {fight['message']}" if fight.get("status") == "True" else ""
+    return "; ".join(filter(None, ["changed since, and not looked at yet" if is_old else "", message, fought]))
 
 
 def _cut(text: str, room: int | None) -> str:

@@ -56,6 +56,23 @@ def test_apps_are_a_table_with_a_row_for_each_component():
     ]
 
 
+def test_who_else_writes_is_a_reason_though_all_is_ready():
+    def fought(status, ready):
+        message = (
+            "spec.replicas of Deployment shop-worker is set back again and again" if status == "True" else "nobody"
+        )
+        return [*ready, {"type": "Contradicted", "status": status, "reason": "Any", "message": message}]
+
+    fine = app("fine", conditions=fought("True", ready("True", "2 of 2 pods ready")))
+    broken = app("broken", conditions=fought("True", ready("False", "mail: 0 of 3 are ready")))
+    over = app("over", conditions=fought("False", ready("True", "2 of 2 pods ready")))
+    assert [row.why for each in (fine, broken, over) for row in text.rows(each)] == [
+        "Contradicted: spec.replicas of Deployment shop-worker is set back again and again",
+        "mail: 0 of 3 are ready; Contradicted: spec.replicas of Deployment shop-worker is set back again and again",
+        "",
+    ]
+
+
 def test_lines_are_no_longer_than_asked_for_unless_nothing_is_to_be_cut():
     long = app("shop", conditions=ready("False", "é" * 300))
     assert max(map(len, click.unstyle(table(long, width=120)).splitlines())) == 120
