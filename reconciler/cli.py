@@ -1,9 +1,9 @@
-"""celery-reconcile on the command line: options in, one exit code. Every option is an environment variable too."""
+"""celery-reconcile on the command line: options in, one exit code. Those of `run` are environment variables too."""
 
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -39,13 +39,17 @@ def _hosts(text: str) -> str:
     return text
 
 
-_SHARED = (
+_CLUSTER = (
     option("--kubeconfig", metavar="FILE", help="Instead of the pod's own service account."),
     option("--context", metavar="NAME", help="Of the kubeconfig; else its current one."),
     option("--service-account", metavar="DIR", default=SERVICE_ACCOUNT, help="Where the pod's token is."),
-    option("--namespace", "-n", metavar="NAMES", help="Of the apps, with commas between several; else all."),
+)
+_NAMESPACES = option("--namespace", "-n", metavar="NAMES", help="Of the apps, with commas between several; else all.")
+_ASKED = (
     option("--selector", "-l", metavar="LABELS", default="", help="Of the apps, as kubectl takes it; else all."),
     option("--request-timeout", type=Number(0.1), default=10.0, help="Seconds without a byte."),
+)
+_BROKERS = (
     option("--broker-timeout", type=Number(3), default=5.0, help="Seconds for a broker to answer."),
     option(
         "--broker-hosts",
@@ -59,14 +63,26 @@ _SHARED = (
         is_flag=True,
         help="Let apps use KEDA's ClusterTriggerAuthentications: the cluster's credentials for brokers.",
     ),
+)
+_LOG = (
     option("--log-format", type=click.Choice(list(logs.FORMATTERS)), default="text"),
     option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), default="INFO"),
 )
 
 
-def shared(command: Command) -> Command:
-    """Return the command with the options that all have: which cluster, which apps, how to log."""
-    for add in reversed(_SHARED):
+def looks(command: Command) -> Command:
+    """Return the command with the options of those that look at apps: which cluster, which apps, which brokers."""
+    return _with(command, *_CLUSTER, _NAMESPACES, *_ASKED, *_BROKERS, *_LOG)
+
+
+def shows(help_of_namespace: str) -> Callable[[Command], Command]:
+    """Return what gives a command the options of those that show what others have found."""
+    namespace = option("--namespace", "-n", metavar="NAMES", help=help_of_namespace)
+    return lambda command: _with(command, *_CLUSTER, namespace, *_ASKED, *_LOG)
+
+
+def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
+    for add in reversed(options):
         command = add(command)
     return command
 
@@ -78,7 +94,7 @@ def main() -> None:
 
 
 @main.command()
-@shared
+@looks
 @option(
     "--interval",
     "interval_seconds",
@@ -114,7 +130,7 @@ def run(**given: Any) -> None:
 
 
 @main.command()
-@shared
+@looks
 def diff(**given: Any) -> None:
     """Show what would be changed.
 
@@ -124,20 +140,22 @@ def diff(**given: Any) -> None:
     with reading(settings) as cluster:
         for namespace in settings.namespaces or (None,):
             shown.apps(cluster, Where(namespace, settings.selector))  # or raises why there are none
-        looks = Looks(cluster, settings, Metrics(), lambda: None)
-        found = looks.look_at_all(lambda: False)
-        unread = [store.problem for store in looks.cache.stores if store.problem]
+        all_looks = Looks(cluster, settings, Metrics(), lambda: None)
+        found = all_looks.look_at_all(lambda: False)
+        unread = [store.problem for store in all_looks.cache.stores if store.problem]
     for line in (*text.changes(found), *unread):
         click.echo(line)
     sys.exit(2 if unread or any(app.problem for app in found) else any(app.steps for app in found))
 
 
 @main.command()
-@shared
+@shows("Of the apps, with commas between several; else the context's.")
 @click.argument("names", metavar="[APP]...", nargs=-1)
 @option("--all-namespaces", "-A", is_flag=True, help="Instead of the context's, or --namespace.")
-@option("--output", "-o", type=click.Choice(["wide", "json"]), help="wide: cut nothing; json: for programs.")
-@option("--watch", "-w", is_flag=True, help="Go on, with what changes.")
+@option(
+    "--output", "-o", envvar=None, type=click.Choice(["wide", "json"]), help="wide: cut nothing; json: for programs."
+)
+@option("--watch", "-w", envvar=None, is_flag=True, help="Go on, with what changes.")
 def status(names: tuple[str, ...], *, all_namespaces: bool, output: str | None, watch: bool, **given: Any) -> None:
     """Show the apps, what they are made of, whether it runs, and why not."""
     settings = Settings(**given)
@@ -160,7 +178,7 @@ def status(names: tuple[str, ...], *, all_namespaces: bool, output: str | None, 
 
 
 @main.command()
-@shared
+@shows("Of the app; else the context's.")
 @click.argument("name", metavar="APP")
 def explain(name: str, **given: Any) -> None:
     """Tell what an app wants, what is there, what is being done, and what holds each group at its number."""

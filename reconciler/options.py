@@ -1,4 +1,4 @@
-"""How an option of the command line is made. Every one is an environment variable too."""
+"""How an option of the command line is made: an environment variable too, where it does not say otherwise."""
 
 import math
 from collections.abc import Callable
@@ -21,6 +21,6 @@ class Number(click.FloatRange):
 
 
 def option(name: str, *names: str, **how: Any) -> Callable[[Command], Command]:
-    """Return click's option; `--lease-name` is also CELERY_RECONCILE_LEASE_NAME."""
+    """Return click's option; `--lease-name` is also CELERY_RECONCILE_LEASE_NAME, and nothing with `envvar=None`."""
     variable = "CELERY_RECONCILE_" + name.split("/", maxsplit=1)[0].removeprefix("--").upper().replace("-", "_")
-    return click.option(name, *names, envvar=variable, show_envvar=True, show_default=True, **how)
+    return click.option(name, *names, show_envvar=True, show_default=True, **{"envvar": variable} | how)

@@ -26,9 +26,9 @@ class Settings:
     namespace: str | None
     selector: str
     request_timeout: float
-    broker_timeout: float
-    broker_hosts: str
-    allow_cluster_trigger_authentication: bool
+    broker_timeout: float = 5.0
+    broker_hosts: str = ""
+    allow_cluster_trigger_authentication: bool = False
     log_format: str
     log_level: str
     interval_seconds: float | None = None

@@ -60,10 +60,15 @@ def pod(monkeypatch, tmp_path):
     return tmp_path
 
 
+OF_ONE_TIME = {("status", "output"), ("status", "watch"), ("simulate", "output")}
+"""Of a variable these would surprise: run has a watch of its own, and what is drawn is not what is shown."""
+
+
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=lambda each: getattr(each, "name", each))
 def test_every_option_is_an_environment_variable_too(command, option):
     name = next(each for each in option.opts if each.startswith("--")).removeprefix("--")
-    assert option.envvar == f"CELERY_RECONCILE_{name.upper().replace('-', '_')}", command
+    variable = None if (command, option.name) in OF_ONE_TIME else f"CELERY_RECONCILE_{name.upper().replace('-', '_')}"
+    assert option.envvar == variable, command
     assert option.name in (name.replace("-", "_"), f"{name}_seconds"), command
 
 
@@ -74,6 +79,25 @@ def test_every_option_of_run_is_a_setting_and_every_setting_is_an_option():
 def test_every_option_is_explained():
     explained = {option.name for _, option in OPTIONS if option.help}
     assert {option.name for _, option in OPTIONS} - explained == {"log_format", "log_level", "lease_name"}
+
+
+BROKERS = {"broker_timeout", "broker_hosts", "allow_cluster_trigger_authentication"}
+
+
+@pytest.mark.parametrize(
+    ("command", "brokers", "elsewhere"),
+    [
+        (cli.run, BROKERS, "all"),
+        (cli.diff, BROKERS, "all"),
+        (cli.status, set(), "the context's"),
+        (cli.explain, set(), "the context's"),
+    ],
+    ids=lambda each: getattr(each, "name", None),
+)
+def test_help_names_what_the_command_uses(command, brokers, elsewhere):
+    assert {option.name for option in command.params} & BROKERS == brokers
+    [namespace] = [option for option in command.params if option.name == "namespace"]
+    assert namespace.help.endswith(f"; else {elsewhere}.")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

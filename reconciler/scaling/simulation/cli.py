@@ -49,7 +49,7 @@ class Options(NamedTuple):
 @option(
     "--against", type=click.Choice(contender.RIVALS), multiple=True, help="Who else could scale it; may be repeated."
 )
-@option("--output", "-o", metavar="FILE", help="Draw it, as .svg or .png.")
+@option("--output", "-o", envvar=None, metavar="FILE", help="Draw it, as .svg or .png.")
 @option("--hours", type=Number(0.1, 1000), help="How long; else by the shape.")
 @option("--tasks-per-second", type=Number(0), help="On average; else three tenths of what the most pods can do.")
 @option(
