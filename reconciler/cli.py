@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from reconciler.cluster import errors
+from reconciler.cluster import cache, errors
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.transport import Transport
 from reconciler.options import Command, Number, option
@@ -140,11 +140,15 @@ def diff(**given: Any) -> None:
     with reading(settings) as cluster:
         for namespace in settings.namespaces or (None,):
             shown.apps(cluster, Where(namespace, settings.selector))  # or raises why there are none
+        logging.getLogger(cache.__name__).setLevel(logging.ERROR)  # what cannot be listed is said once, below
         all_looks = Looks(cluster, settings, Metrics(), lambda: None)
         found = all_looks.look_at_all(lambda: False)
         unread = [store.problem for store in all_looks.cache.stores if store.problem]
-    for line in (*text.changes(found), *unread):
+    for line in text.changes(found):
         click.echo(line)
+    unseen = [pods.problem for pods in all_looks.ticks.pods.each if pods.problem]  # which no child depends on
+    for problem in (*unread, *unseen):
+        click.echo(f"celery-reconcile: {problem}", err=True)
     sys.exit(2 if unread or any(app.problem for app in found) else any(app.steps for app in found))
 
 

@@ -155,9 +155,17 @@ def test_status_goes_on_with_what_changes(cluster, environment):
 def test_what_cannot_be_found_out_has_a_code_of_its_own(once, proxy, command):
     with proxy.fault(answer(503)):
         ended = once(command)
-    assert ended.returncode == 2
-    assert "CeleryApp list: 503 by the fault proxy" in ended.stderr
-    assert all(line.endswith(" list: 503 by the fault proxy") for line in ended.stdout.splitlines())
+    said = "celery-reconcile: CeleryApp list: 503 by the fault proxy\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(("kind", "path", "code"), [("ConfigMap", "/configmaps", 2), ("Pod", "/pods", 1)])
+def test_diff_says_once_what_it_could_not_list(once, proxy, kind, path, code):
+    with proxy.fault(answer(503), on=path):
+        ended = once("diff")
+    said = f"celery-reconcile: {kind} list: 503 by the fault proxy"
+    assert (ended.returncode, [line for line in ended.stderr.splitlines() if f"{kind} list" in line]) == (code, [said])
 
 
 def test_what_could_not_be_read_is_a_failure(once, proxy):
