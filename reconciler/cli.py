@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -201,12 +202,14 @@ main.add_command(simulate_cli.command)
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Cluster]:
-    """Yield the cluster to one who may not write. Ends with code 2 when it cannot be read."""
+    """Yield the cluster to one who may not write. Ends with code 2 when it cannot be read, with 130 at Ctrl-C."""
     logs.begin(settings.log_format, settings.log_level)
     try:
         yield Cluster(Transport(settings.access(), lambda: False, lambda _verb, _code: None, settings.request_timeout))
     except (errors.NoCluster, errors.ClusterError) as reason:
         fail(reason)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # without a word, as what the signal itself has ended
 
 
 def fail(reason: Exception) -> NoReturn:

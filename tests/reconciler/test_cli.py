@@ -197,6 +197,13 @@ def test_kubectl_finds_it_as_a_plugin():
     assert ended.stdout.startswith(b"Usage: kubectl celery [OPTIONS] COMMAND")
 
 
+def test_ctrl_c_ends_without_a_word(pod, capsys):
+    (pod / "ca.crt").touch()
+    with pytest.raises(SystemExit) as ended, cli.reading(Settings(**GIVEN | {"service_account": str(pod)})):
+        raise KeyboardInterrupt
+    assert (ended.value.code, *capsys.readouterr()) == (130, "", "")
+
+
 # What follows from the options
 
 
