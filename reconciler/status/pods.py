@@ -122,6 +122,7 @@ def _unscheduled(message: str) -> str:
     message = message.partition(" preemption: ")[0].strip().removesuffix(".")
     if not _NO_NODE.match(message):
         return _short(message)
+    message = message.removesuffix(". not found")  # what became of the preemption, where that is not said as above
     reasons = sorted({_COUNT.sub("", each) for each in _NO_NODE.sub("", message).split(", ")})
     return _short(f"no node takes it: {', '.join(reasons)}")
 

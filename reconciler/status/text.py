@@ -91,7 +91,7 @@ def _lines(app: AppResult) -> Iterator[str]:
     if app.problem:
         yield f"{app.app} failed {app.problem}"
     for step in app.steps:
-        yield f"{step.ref} {step.outcome} {step.message}".rstrip()
+        yield f"{step.ref} {step.outcome} {step.message.removeprefix(f'{step.ref} ')}".rstrip()
         for change in step.changes:
             yield from _fields(change)
 

@@ -118,6 +118,16 @@ def unscheduled(message, reason="Unschedulable"):
             id="no node has room, however many there are",
         ),
         pytest.param(
+            unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
+            ("Unschedulable", "no node takes it: pod has unbound immediate PersistentVolumeClaims"),
+            id="no volume, and nothing to preempt",
+        ),
+        pytest.param(
+            unscheduled('0/1 nodes are available: persistentvolumeclaim "data" not found.'),
+            ("Unschedulable", 'no node takes it: persistentvolumeclaim "data" not found'),
+            id="no claim",
+        ),
+        pytest.param(
             unscheduled("pod has unbound immediate PersistentVolumeClaims"),
             ("Unschedulable", "pod has unbound immediate PersistentVolumeClaims"),
             id="a claim that is not bound",

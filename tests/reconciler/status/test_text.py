@@ -131,5 +131,11 @@ def test_a_new_child_is_shown_whole_and_one_that_goes_by_name():
     ]
 
 
+def test_what_the_server_says_of_an_object_does_not_name_it_twice():
+    skipped = StepResult(WORKER, Outcome.SKIPPED, f"{WORKER} dry-run: 404 the cluster does not know this kind")
+    shown = ["Deployment/shop/shop-worker skipped dry-run: 404 the cluster does not know this kind"]
+    assert list(text.changes([AppResult(SHOP, (skipped,))])) == shown
+
+
 def test_nothing_to_change_is_nothing_to_say():
     assert list(text.changes([AppResult(SHOP)])) == []
