@@ -116,6 +116,8 @@ def _drawable(output: str | None) -> Path | None:
         raise click.UsageError("-o needs a name that ends in .svg or .png")
     if find_spec("matplotlib") is None:
         raise click.UsageError("-o needs matplotlib: pip install 'celery-render[simulate]'")
+    if not (folder := Path(output).parent).is_dir():
+        raise click.UsageError(f"-o needs a folder that is there: {folder} is none")
     return Path(output)
 
 
@@ -146,8 +148,11 @@ def _group(file: str, groups: tuple[Component, ...], name: str | None) -> Compon
     chosen = [group for group in groups if group.name == name or (name is None and "scaling" in group.spec)]
     chosen = chosen or [group for group in groups if name is None and len(groups) == 1]
     if len(chosen) != 1:
-        names = ", ".join(group.name for group in groups)
-        raise InvalidInput((Problem(file, 0, ("spec", "workers"), f"say which group with --group: {names}"),))
+        names = ", ".join(group.name for group in groups) or "none"
+        message = (
+            f"say which group with --group: {names}" if name is None else f"there is no group {name}, only {names}"
+        )
+        raise InvalidInput((Problem(file, 0, ("spec", "workers"), message),))
     return chosen[0]
 
 
@@ -156,6 +161,8 @@ def _load(options: Options, who: Contender) -> Traffic:
     if options.load not in shapes.SHAPES:
         if not Path(options.load).exists():
             raise read.refused(options.load, f"is no load: write {', '.join(shapes.SHAPES)}, or the file of a trace")
+        if Path(options.load).is_dir():
+            raise read.refused(options.load, "is a folder: write the file of a trace in it")
         return trace.parsed(read.content(options.load).decode(errors="replace"), options.load)
     rate = who.usual_rate(options.task_seconds) if options.tasks_per_second is None else options.tasks_per_second
     hours = shapes.SHAPES[options.load].hours if options.hours is None else options.hours

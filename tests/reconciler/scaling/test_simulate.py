@@ -398,14 +398,18 @@ REFUSED = {
     ),
     "no such group": (
         (EXAMPLES / "shop/app.yaml", "-g", "mial"), 1,
-        f"{EXAMPLES}/shop/app.yaml: spec.workers: say which group with --group: worker, mail",
+        f"{EXAMPLES}/shop/app.yaml: spec.workers: there is no group mial, only worker, mail",
     ),
     "no picture": (
         (EXAMPLES / "shop/app.yaml", "-o", "run.pdf"), 2, "Error: -o needs a name that ends in .svg or .png"
     ),
     "no folder": (
-        (EXAMPLES / "shop/app.yaml", "--hours", "0.2", "-o", "/no/such/folder/run.svg"), 1,
-        "/no/such/folder/run.svg: No such file or directory",
+        (EXAMPLES / "shop/app.yaml", "-o", "/no/such/folder/run.svg"), 2,
+        "Error: -o needs a folder that is there: /no/such/folder is none",
+    ),
+    "no trace but a folder": (
+        (EXAMPLES / "shop/app.yaml", "--load", EXAMPLES), 1,
+        f"{EXAMPLES}: is a folder: write the file of a trace in it",
     ),
 }  # fmt: skip
 
@@ -433,6 +437,13 @@ def test_the_docs_show_what_is_printed(monkeypatch, tmp_path, args, shown):
     for path in pictures.values():
         assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
         assert path.stat().st_size < 60_000
+
+
+def test_the_docs_explain_what_is_never_begun():
+    [explained] = re.findall(r"\| column \| meaning \|\n((?:\|.*\n)+)", (DOCS / "scaling.md").read_text())
+    assert {"BACKLOG", "CHANGES", "CUT OFF", "NEVER BEGUN"} <= {
+        row.split(" | ")[0][2:] for row in explained.splitlines()
+    }
 
 
 def test_the_docs_show_runs():
