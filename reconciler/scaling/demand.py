@@ -192,7 +192,8 @@ class Demand:
             text = data.get(key)
             text = b64decode(text).decode() if text and secret.kind == SECRET.name else text
         except Forbidden:
-            return NotAsked(f"{secret} may not be read, see kustomize/components/queue-scaling")
+            granted = "by the component queue-scaling, or the chart's value brokerSecrets: docs/operations.md#scaling"
+            return NotAsked(f"{secret} may not be read until it is granted, {granted}")
         except NotFound:
             return Unreadable(f"{secret} is not there")
         except ClusterError as error:

@@ -142,7 +142,8 @@ def test_a_secret_that_hangs_or_is_not_there_keeps_nobody_waiting(on_redis, crew
     with api_server(secrets) as cluster:
         new_demand(cluster, LONG).look(crews | {"no-secret": crew(on_redis, "celery")}, told)
         found = {key: demanded for _ in range(len(crews)) for key, demanded in told.next().items()}
-        message = "Secret/may-not/broker may not be read, see kustomize/components/queue-scaling"
+        granted = "by the component queue-scaling, or the chart's value brokerSecrets: docs/operations.md#scaling"
+        message = f"Secret/may-not/broker may not be read until it is granted, {granted}"
         assert found == {
             "reads": EMPTY,
             "no-secret": EMPTY,

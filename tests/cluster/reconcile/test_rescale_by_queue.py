@@ -391,7 +391,7 @@ def test_a_secret_is_read_only_where_that_is_granted(shop, reconciler, publish, 
     kind, message = reason(shop)
     secret = f"Secret/{shop.cluster.namespace}/shop-broker"
     assert kind == "FailedGetExternalMetric"
-    assert message.endswith(f"{secret} may not be read, see kustomize/components/queue-scaling")
+    assert f"{secret} may not be read until it is granted, by the component queue-scaling, or" in message
     shop.cluster.kubectl("apply", "--filename", SECRETS)
     try:
         shop.cluster.wait_until(lambda: reconciler.run() and replicas(shop) == 4)
