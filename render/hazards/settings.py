@@ -123,13 +123,13 @@ def mistyped(app: CeleryApp) -> Iterator[Hazard]:
 
 def _yes_or_no(text: str) -> str:
     better = "true" if text.lower() in ON else "false" if text.lower() in OFF else "true or false"
-    taken = ", which Celery takes for true" if text else ""
-    return f"must be true or false, is a string{taken}: write {better}, without quotes"
+    taken = ", and a text for true" if text else ""
+    return f"Celery takes true or false here{taken}: write {better}, without quotes"
 
 
 def _number(text: str) -> str:
     better = f"{text} without quotes" if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) else "a number"
-    return f"must be a number, is a string: write {better}"
+    return f"Celery takes a number here, and this is a text: write {better}"
 
 
 def unknown_options(app: CeleryApp) -> Iterator[Hazard]:

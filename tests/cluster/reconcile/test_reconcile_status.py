@@ -65,7 +65,9 @@ def test_what_an_hpa_says_of_itself_is_the_apps(shop, reconciler):
         hpa = {each["type"]: (each["status"], each["reason"]) for each in hpa}
         app = {each["type"]: (each["status"], each["reason"]) for each in shop.live["status"]["conditions"]}
         [worker] = shop.live["status"]["workers"]
-        is_told = worker["reason"].startswith(("HorizontalPodAutoscaler shop-worker: ", "Deployment shop-worker: "))
+        is_told = worker.get("reason", "").startswith(
+            ("HorizontalPodAutoscaler shop-worker: ", "Deployment shop-worker: ")
+        )
         return is_told and "ScalingActive" in hpa and app.get("ScalingActive") == hpa["ScalingActive"]
 
     shop.cluster.wait_until(said)

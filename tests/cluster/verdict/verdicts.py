@@ -13,7 +13,7 @@ import every_rule
 from cluster import Cluster, Response
 
 from render import default, load, pipeline, since, structure, wording
-from render.errors import InvalidInput, Problem, dotted
+from render.errors import InvalidInput, Problem, dotted, without_login
 from render.model import CeleryApp, Document
 from render.schema import Schema
 
@@ -48,7 +48,11 @@ DELIBERATE = {
     "is no setting of Celery: ": "Celery would say nothing, and the CRD cannot see names that it does not hold",
     "is no setting that Celery can read: ": "the worker would not start; likewise",
     "is not beat's alone: ": "likewise",
+    "is no option of a broker's: ": "likewise",
+    **dict.fromkeys(("Celery takes true or false here", "Celery takes a number here"), "likewise, nor their values"),
     "Celery takes options alone here: ": "Celery would not start, and `-` may stand before more than a rule can list",
+    **dict.fromkeys((" stands before args already: ", "is an option of celery itself, "), "likewise"),
+    "no program is called so, ": "the kubelet says it, of each pod",
     "is root, and runAsNonRoot lets no root start: ": "the kubelet says it, of each pod",
     "holds a password in plain text: ": "what holds one, only its text tells: too dear for rules",
     "the url says ": "KEDA would be told another broker; the CRD has no room",
@@ -222,7 +226,7 @@ def difference_in_pruning(stored: Json, document: Document, schema: Schema) -> s
 
 def _names(problems: Iterable[Problem], path: str) -> bool:
     """Say whether one of the problems is what the server means by the path."""
-    return any(_means(problem, _normal(dotted(problem.path)), path) for problem in problems)
+    return any(_means(problem, _normal(dotted(problem.path)), without_login(path)) for problem in problems)
 
 
 def _means(problem: Problem, named: str, path: str) -> bool:
