@@ -34,6 +34,7 @@ WHOLE = {
 SCALING = {"minReplicas": 3, "maxReplicas": 9, "cpu": {"averageValue": "1"}}
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
 WORKER, FLOWER = (DEPLOYMENT | {"metadata": {"name": name}} for name in ("shop-worker", "shop-flower"))
+SYSTEM = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": reconciler_process.SYSTEM}}
 RECONCILER = DEPLOYMENT | {"metadata": {"name": "celery-reconcile", "namespace": reconciler_process.SYSTEM}}
 CLAIM = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "shop-beat"}}
 PROBE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-probe"}}
@@ -267,6 +268,7 @@ def test_no_app_goes_with_what_held_the_installation(plane, cluster, git, tmp_pa
         assert not is_there(plane, RECONCILER)
         assert [cluster.get(each)["metadata"]["uid"] for each in (APP, WORKER)] == before
     finally:
+        plane.wait_until(lambda: "deletionTimestamp" not in plane.request("GET", plane.path(SYSTEM)).body["metadata"])
         reconciler_process.install(plane)
 
 
