@@ -6,10 +6,10 @@ from itertools import groupby
 from shlex import shlex
 
 from render.errors import Path
+from render.hazards.arguments import COMMANDS
 from render.hazards.hazard import COMMON, Hazard, blocks, parts
 from render.model import CeleryApp
 
-COMMANDS = {"worker", "beat", "flower"}
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh"}
 HANDLED = {"exec", "trap"}
 """Words of a script that sees to its signals."""
@@ -46,7 +46,7 @@ def _stays(words: Sequence[str]) -> bool:
     if not words or words[0].rpartition("/")[2] not in SHELLS or at + 1 >= len(words):
         return False
     parts = _commands(words[at + 1])
-    is_celery = [any(word.rpartition("/")[2] == "celery" for word in part) and COMMANDS & {*part} for part in parts]
+    is_celery = [any(word.rpartition("/")[2] == "celery" for word in part) and {*COMMANDS} & {*part} for part in parts]
     return any(is_celery[:-1]) and not any(HANDLED & {*part} for part in parts)
 
 

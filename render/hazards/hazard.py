@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from render import naming
 from render.errors import Path
 from render.model import CeleryApp, Component
 
@@ -63,14 +64,10 @@ def blocks(app: CeleryApp) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def broker(app: CeleryApp) -> str:
-    """Return the kind of the broker: Redis, RabbitMQ, or the scheme of its URL; nothing where only a Secret knows."""
+    """Return the kind of the broker, or the scheme of a URL of another; nothing where only a Secret knows."""
     given = app.spec.get("broker", {})
     scheme = str(given.get("url", "")).partition("://")[0].partition("+")[0]
-    known = {
-        **dict.fromkeys(("redis", "rediss", "sentinel"), "Redis"),
-        **dict.fromkeys(("amqp", "amqps", "pyamqp"), "RabbitMQ"),
-    }
-    return str(given.get("type") or known.get(scheme, scheme))
+    return str(given.get("type") or naming.BROKERS.get(scheme, scheme))
 
 
 def _holds(value: Any, path: Path) -> bool:

@@ -32,7 +32,7 @@ def unknown_tasks(app: CeleryApp) -> Iterator[Hazard]:
     for group in groups(app):
         is_queue = waits_for_answers(group.spec) and "queue" in group.spec["scaling"]
         settings: Mapping[str, Any] = group.spec.get("settings", {})
-        if is_queue and broker(app) in ("SQS", "sqs") and settings.get("task_acks_late") is not True:
+        if is_queue and broker(app) == "SQS" and settings.get("task_acks_late") is not True:
             yield Hazard(
                 group.at(*(("settings", "task_acks_late") if "task_acks_late" in settings else ("scaling",))),
                 "on Amazon SQS nobody knows which tasks run that are acknowledged early, so no pod ever goes: "
@@ -58,12 +58,10 @@ def unreached_counts(app: CeleryApp) -> Iterator[Hazard]:
 
 def fallbacks_in_vain(app: CeleryApp) -> Iterator[Hazard]:
     """Yield each threshold that a broker which takes no connections never gets to: KEDA connects before it counts."""
-    given = app.spec.get("broker", {})
-    kind = given.get("type", naming.BROKERS.get(given.get("url", "").partition("://")[0]))
     for group in groups(app):
         scaling = group.spec.get("scaling", {})
         threshold = scaling.get("keda", {}).get("fallback", {}).get("failureThreshold", 0)
-        if threshold and "queue" in scaling and kind in ("Redis", "RabbitMQ"):
+        if threshold and "queue" in scaling and broker(app) in ("Redis", "RabbitMQ"):
             message = "while the broker takes no connections KEDA counts no failures: only 0 has it fall back then"
             yield Hazard(group.at("scaling", "keda", "fallback", "failureThreshold"), message)
 

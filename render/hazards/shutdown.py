@@ -11,7 +11,7 @@ OWN_END_SECONDS = 15
 """What a worker takes itself to end."""
 LIMITING = FORKING | {"gevent", "solo"}
 """Pools that end a task at its time limit; with solo the probe does."""
-VISIBILITY_SECONDS = {"Redis": 3600, "SQS": 1800, "sqs": 1800}
+VISIBILITY_SECONDS = {"Redis": 3600, "SQS": 1800}
 """What kombu takes where nothing is set."""
 SLEEP = re.compile(r"\bsleep\s+(\d+)(?:\.\d+)?([smh]?)\b")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}

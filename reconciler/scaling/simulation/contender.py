@@ -187,7 +187,7 @@ def _is_over(policy: Policy, seen: Seen, history: History) -> bool:
 def _is_silent(group: Component, broker: str) -> bool:
     """Say whether the workers cannot be asked what they run."""
     is_off = group.spec.get("settings", {}).get("worker_enable_remote_control") is False
-    return is_off or broker.upper() == "SQS"
+    return is_off or broker == "SQS"
 
 
 def _fixed(replicas: int) -> Mapping[str, Any]:
