@@ -235,12 +235,13 @@ def _means(problem: Problem, named: str, path: str) -> bool:
     if any(words in problem.message for words in DELIBERATE):
         # No rule is asked about what holds a value that could not be read, and nothing about what a key holds.
         return _is_in(named, path) or _is_in(path, named) or re.sub(r"\[\d+\]", "[]", path) in PLACES
-    if problem.message.startswith(WHOLE) and _is_in(path, named):
+    # Of the metadata the server names the map or list and not the entry, or, an older one, a field of any entry.
+    unnumbered = re.sub(r"\[\d+\]", "", named) if path.startswith("metadata.") else named
+    if problem.message.startswith(WHOLE) and (_is_in(path, named) or _is_in(path, unnumbered)):
         return True
     if problem.message.startswith(NEAR_AN_INTEGER) and re.sub(r"\[\d+\]", "[]", path) in PLACES:
         return True
-    # Of the metadata the server names the map or list and not the entry, or, an older one, a field of any entry.
-    return path.startswith("metadata.") and re.sub(r"\[\d+\]", "", named).startswith(path)
+    return path.startswith("metadata.") and unnumbered.startswith(path)
 
 
 def _is_in(path: str, place: str) -> bool:
