@@ -26,7 +26,7 @@ PIN := $(bin)/uv pip compile --quiet --upgrade --generate-hashes --no-build --py
   --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-on test-on-all test-oldest lint lint-workflows fast interop fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden lock audit docs release bench clean
+.PHONY: help run test test-on test-on-all test-oldest lint lint-workflows fast interop fuzz fuzz-inputs e2e e2e-all dashboard demo demo-real play play-real crd golden badges lock audit docs release bench clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ golden: $(run) ## write the bases in examples/ anew; review the difference like 
 	for app in examples/*/app.yaml examples/real/*/app.yaml; do $(bin)/celery-render $$app -o $${app%app.yaml}base || exit 1; done
 	$(bin)/python -c 'from render import emit, references; print(emit.stream([references.configuration(references.KINDS)]), end="")' \
 	  > kustomize/components/references/kustomizeconfig.yaml
+
+badges: $(test) ## draw the README's badges anew: docs/badges/, after a new version or range of versions
+	$(bin)/python release/badges.py docs/badges
 
 lock: $(audit) ## pin anew, by version and hash, what goes into the image and what builds the wheel: requirements/; DEBIAN lists archives
 	$(PIN) --extra reconciler --extra sqs --output-file requirements/image.txt pyproject.toml
