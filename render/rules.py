@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
-from functools import cache
+from functools import cache, reduce
 from typing import Any, NamedTuple
 
 from cel_expr_python import cel
@@ -64,7 +64,24 @@ def _broken(node: Node, *, is_faulty: bool) -> Iterator[tuple[Path, str]]:
                 yield path, f"there is too much here to check this rule: {_fixed_message(rule)}"
         else:
             if result.type() != cel.Type.BOOL or not result.value():
-                yield path, _message(rule, activation)
+                message = _message(rule, activation)
+                yield from ((place, message) for place in _items(rule, node, activation) or [path])
+
+
+def _items(rule: Json, node: Node, activation: cel.Activation) -> list[Path]:
+    """Return each item that breaks a rule about all of a list, which the API server's answer does not tell apart."""
+    field = rule.get("fieldPath", "")
+    steps, every = _steps(field), f"self{field}.all("
+    items = reduce(lambda value, step: value.get(step) if isinstance(value, dict) else None, steps, node.value)
+    if every not in rule["rule"] or not isinstance(items, list):
+        return []
+
+    def breaks(some: str) -> bool:
+        result = compiled(rule["rule"].replace(every, f"{some}.all(")).eval(activation)
+        return result.type() == cel.Type.BOOL and not result.value()
+
+    one_by_one = (index for index in range(len(items)) if breaks(f"[self{field}[{index}]]"))
+    return [] if breaks("[]") else [(*node.path, *steps, index) for index in one_by_one]
 
 
 def _message(rule: Json, activation: cel.Activation) -> str:

@@ -118,13 +118,12 @@ def _stray(path: Path, message: str, data: dict[str, Any]) -> str:
     """Return which volume the mounts do not find, where a rule says that there is one: its own words cannot tell."""
     if "names a volume" not in message:
         return ""
-    spec = data["spec"]
-    for block in spec["workers"] if path[-1] == "workers" else [reduce(getitem, path[:-1], data)]:  # type: ignore[arg-type]
-        volumes = {volume["name"] for each in (block, spec) for volume in each.get("volumes", ())}
-        if lost := next((mount for mount in block.get("volumeMounts", ()) if mount["name"] not in volumes), None):
-            owner = f"group {block['name']}" if path[-1] == "workers" else path[-2]
-            return f"no volume is named {lost['name']}, which {owner} mounts: add it to volumes, there or in spec"
-    return ""
+    spec, is_of_group = data["spec"], path[-2] == "workers"
+    block = reduce(getitem, path if is_of_group else path[:-2], data)  # type: ignore[arg-type]
+    volumes = {volume["name"] for each in (block, spec) for volume in each.get("volumes", ())}
+    lost = next(mount["name"] for mount in block["volumeMounts"] if mount["name"] not in volumes)
+    owner = f"group {block['name']}" if is_of_group else path[-3]
+    return f"no volume is named {lost}, which {owner} mounts: add it to volumes, there or in spec"
 
 
 def _above(faults: Iterable[ValidationError]) -> set[Path]:

@@ -424,6 +424,24 @@ def ruled(**rule):
         pytest.param(
             BAD, ruled(messageExpression=r"'two\nlines'"), [((), "a must be less than b")], id="or has several lines"
         ),
+        pytest.param(
+            {"a": [0, 2, 3]},
+            ruled(rule="size(self.a) == 1 || self.a.all(n, n < 2)", fieldPath=".a"),
+            [(("a", 1), "a must be less than b"), (("a", 2), "a must be less than b")],
+            id="told of each item that breaks one about all",
+        ),
+        pytest.param(
+            {"a": [0, 2], "b": 1},
+            ruled(rule="self.b == 0 && self.a.all(n, n < 2)", fieldPath=".a"),
+            [(("a",), "a must be less than b")],
+            id="but of none where no item would do either",
+        ),
+        pytest.param(
+            {"a": {"k": 2}},
+            ruled(rule="self.a.all(k, k == 'l')", fieldPath=".a"),
+            [(("a",), "a must be less than b")],
+            id="nor of a key of a map",
+        ),
         pytest.param(BAD, ruled(rule="self.a == oldSelf.a"), [], id="rules about a change are not asked"),
     ],
 )

@@ -239,6 +239,8 @@ def _means(problem: Problem, named: str, path: str) -> bool:
     unnumbered = re.sub(r"\[\d+\]", "", named) if path.startswith("metadata.") else named
     if problem.message.startswith(WHOLE) and (_is_in(path, named) or _is_in(path, unnumbered)):
         return True
+    if re.fullmatch(rf"{re.escape(path)}\[\d+\]", named) and re.sub(r"\[\d+\]", "[]", path) in PLACES:
+        return True  # of a rule about all of a list the server does not name the item
     if problem.message.startswith(NEAR_AN_INTEGER) and re.sub(r"\[\d+\]", "[]", path) in PLACES:
         return True
     return path.startswith("metadata.") and unnumbered.startswith(path)
