@@ -228,7 +228,7 @@ class AppResult:
     steps: tuple[StepResult, ...] = ()
     """Without the unchanged ones: a steady app has none."""
     conditions: Mapping[str, str] = field(default_factory=dict)
-    """Type to status as now reported: {"Ready": "True", …}."""
+    """Type to status as now reported: {"Ready": "True", …}; of an app that is Off that alone: {"Off": "True"}."""
     problem: str = ""
     """Why the app could not be served; it is tried again later."""
     scaling: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -60,6 +60,10 @@ class Warned(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+OFF = {"Off": "True"}
+"""What is told Prometheus of an app that is Off, in place of its conditions: nobody is to be woken for it."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """What is remembered of one app. An empty one is always right."""
@@ -108,7 +112,7 @@ def look(world: World, app: App, memory: Memory) -> Look:
     if plan.reports(app) and not world.dry_run:
         told = Memory(known, scaling, verdict=verdict, warned=warned)
         status = report.status(_account(world, app, told, troubles), world.now.wall)
-        conditions = {each["type"]: each["status"] for each in status["conditions"]}
+        conditions = {each["type"]: each["status"] for each in status["conditions"]} if plan.is_served(app) else OFF
         unwritten = _published(world, app, known, status, (*results, *scaling.results))
         problem = "; ".join(filter(None, [problem, unwritten]))
     _log_news(app, memory, verdict, problem)

@@ -317,16 +317,19 @@ def writes(proxy):
 
 @pytest.mark.usefixtures("many")
 def test_after_a_signal_the_step_in_hand_is_finished_and_no_other_begun(running, proxy, cluster):
+    begun = []
+
     def signalled(exchange):
         reconciler.process.send_signal(signal.SIGTERM)
         time.sleep(1)  # it has noticed
+        begun.extend(writes(proxy))  # of another app too, if the first took its time until here
         fault_proxy.forward(exchange)
 
     with proxy.fault(signalled, on="^PATCH (?!.*dryRun)", times=1), running(FOREVER, "--concurrency=1") as reconciler:
         assert reconciler.process.wait(60) == 0
-    assert len(writes(proxy)) == 1
+    assert writes(proxy) == begun
     children = cluster.kubectl("get", "configmap,deployment", "-l", "celeryproject.org/app", "-o", "name").stdout
-    assert children.count("\n") == 1
+    assert 1 <= children.count("\n") == len(begun) < 20
 
 
 # One of several
