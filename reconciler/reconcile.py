@@ -107,7 +107,8 @@ def look(world: World, app: App, memory: Memory) -> Look:
     verdict = verdict or crash
     known = _with_rivals(world, app, replace(memory, known=known))
     failed = [each.message for each in scaling.results if each.outcome is Outcome.FAILED]
-    conditions, problem, unwritten = {}, "; ".join(failed), ""
+    conditions: Mapping[str, str] = {}
+    problem, unwritten = "; ".join(failed), ""
     asked, troubles = _troubles(world, app, memory.asked)
     if plan.reports(app) and not world.dry_run:
         told = Memory(known, scaling, verdict=verdict, warned=warned)

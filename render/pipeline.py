@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
-from render import build, default, emit, load, read, validate, warn
+from render import build, default, emit, load, read, structure, validate, warn
 from render.errors import InvalidInput, Problem, where
 from render.model import CeleryApp, Document, Manifest
 from render.schema import Schema
@@ -47,7 +47,8 @@ def judged(document: Document, schema: Schema) -> tuple[CeleryApp, tuple[Problem
     data = default.fill(document.data, schema.structural)
     faults = [*document.problems, *following(document, validate.problems(document, data, schema))]
     is_read = not faults or (not document.problems and validate.is_readable(document, data, schema))
-    one = CeleryApp.from_document(data, written=document.data) if is_read else None
+    known, written = (structure.pruned(each, schema.structural) if faults else each for each in (data, document.data))
+    one = CeleryApp.from_document(known, written=written) if is_read else None
     hurting = warn.problems(document, one, schema.kubernetes) if one else []
     problems = tuple(sorted([*faults, *hurting], key=lambda problem: problem.line))
     if one is None or not all(problem.is_warning for problem in problems):

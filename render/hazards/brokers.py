@@ -20,6 +20,9 @@ WITH_PORT = ("redis", "rediss", "sentinel", *RABBITMQ)
 """Schemes of which kombu reads host and port; others mean by it what they like."""
 NO_BROKER = {"http", "https", "rabbitmq", "db", *SQL}
 """Certainly no transport of kombu's: https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.html"""
+LOCAL = re.compile(r"localhost|127(\.\d+){3}|0\.0\.0\.0|::1")
+BARE = ("redis", "rediss")
+"""Backends that look on localhost unless a setting names another host."""
 REFERENCE = "$("
 """Begins the name of a variable, which the CRD refuses."""
 
@@ -28,7 +31,7 @@ def wrong_url(app: CeleryApp) -> Iterator[Hazard]:
     """Yield the URL that Celery cannot use. A scheme that is merely not known here may be a transport of the user's."""
     for field, judge in (("broker", _broker), ("resultBackend", _backend)):
         url = app.spec.get(field, {}).get("url", "")
-        if url and REFERENCE not in url and (message := judge(app, url) or _port(url)):
+        if url and REFERENCE not in url and (message := judge(app, url) or _port(url) or _local(app, url)):
             yield Hazard(("spec", field, "url"), message)
 
 
@@ -41,8 +44,10 @@ def _broker(app: CeleryApp, url: str) -> str:
     return f"Celery has no broker {kind}: {BROKERS}" if kind in NO_BROKER else ""
 
 
-def _backend(_app: CeleryApp, url: str) -> str:
+def _backend(app: CeleryApp, url: str) -> str:
     scheme = _scheme(url)
+    if url in BARE and not any("redis_host" in block.get("settings", {}) for _, block in blocks(app)):
+        return f"without a host that is localhost, where in a pod nobody listens: {BACKENDS}"
     if not scheme:  # a word is the name of a backend, and module:Class a class
         return f"has no scheme, and Celery takes it for a class: {BACKENDS}" if re.search(r"/|:[0-9]", url) else ""
     first, _, second = scheme.partition("+")
@@ -66,6 +71,21 @@ def _port(url: str) -> str:
             except ValueError:
                 return f"has no port from 1 to 65535 after its host: write {scheme}://HOST:PORT"
     return ""
+
+
+def _local(app: CeleryApp, url: str) -> str:
+    """Say so of a URL that leads to the pod itself, unless a container of it may listen there."""
+    beside = any(one.get("restartPolicy") for _, block in blocks(app) for one in block.get("initContainers", ()))
+    local = next(filter(LOCAL.fullmatch, hosts(url)), "")
+    better = "write the name of its Service, or of its host"
+    return f"{local} is the pod itself, where nobody listens: {better}" if local and not beside else ""
+
+
+def hosts(url: str) -> Iterator[str]:
+    """Yield the host of each URL of a list."""
+    for one in url.split(";"):
+        authority = re.split("[/?#]", one.partition("://")[2])[0].rpartition("@")[2]
+        yield re.sub(r":\d*$", "", authority).strip("[]")
 
 
 def _scheme(url: str) -> str:

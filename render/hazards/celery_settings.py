@@ -103,4 +103,13 @@ NUMBERS = frozenset({
     "worker_prefetch_multiplier", "worker_proc_alive_timeout", "worker_soft_shutdown_timeout",
     "worker_timer_precision",
 })
+LISTS = frozenset({
+    "accept_content", "cassandra_servers", "result_accept_content",
+})
+MAPS = frozenset({
+    "arangodb_backend_settings", "beat_schedule", "broker_transport_options", "cache_backend_options",
+    "cassandra_options", "couchbase_backend_settings", "database_engine_options", "database_table_names",
+    "database_table_schemas", "mongodb_backend_settings", "redis_backend_use_ssl",
+    "result_backend_transport_options", "task_publish_retry_policy", "task_queues",
+})
 # fmt: on

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from render import naming
+from render.hazards.brokers import hosts
 from render.hazards.hazard import Hazard, broker, groups
 from render.model import CeleryApp
 
@@ -87,7 +88,7 @@ def failovers_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
 def names_unknown_to_keda(app: CeleryApp) -> Iterator[Hazard]:
     """Yield a broker of one word: KEDA looks for it where it runs itself."""
     if any(is_read_by_keda(group.spec) for group in app.groups):
-        for host in filter(naming.is_word, _hosts(app.spec.get("broker", {}).get("url", ""))):
+        for host in filter(naming.is_word, hosts(app.spec.get("broker", {}).get("url", ""))):
             yield Hazard(
                 ("spec", "broker", "url"),
                 f"{host} is a name of the app's own namespace, and KEDA looks from its own: "
@@ -128,13 +129,6 @@ def is_read_by_keda(spec: Mapping[str, Any]) -> bool:
     """Say whether KEDA counts on the broker as the app names it; an authentication of the user's may name another."""
     scaling = spec.get("scaling", {})
     return scaling.get("engine") == KEDA and "queue" in scaling and "authenticationRef" not in scaling.get("keda", {})
-
-
-def _hosts(url: str) -> Iterator[str]:
-    """Yield the host of each URL of a list."""
-    for one in url.split(";"):
-        authority = re.split("[/?#]", one.partition("://")[2])[0]
-        yield authority.rpartition("@")[2].partition(":")[0]
 
 
 RULES = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from render.hazards.celery_settings import BOOLEANS, NUMBERS, SINCE
+from render.hazards.celery_settings import BOOLEANS, LISTS, MAPS, NUMBERS, SINCE
 from render.hazards.hazard import COMMON, Hazard, blocks
 from render.hazards.versions import minor
 from render.model import CeleryApp
@@ -33,17 +33,17 @@ FIELDS = {
     "imports": "imports in the app itself",
     "include": "include in the app itself",
     "result_backend": "spec.resultBackend",
-    "task_soft_time_limit": "softTimeLimitSeconds",
-    "task_time_limit": "timeLimitSeconds",
+    "task_soft_time_limit": "workers[].softTimeLimitSeconds",
+    "task_time_limit": "workers[].timeLimitSeconds",
     "timezone": "timezone in the app itself",
-    "worker_concurrency": "concurrency",
-    "worker_disable_prefetch": "disablePrefetch",
-    "worker_max_memory_per_child": "maxMemoryPerChild",
-    "worker_max_tasks_per_child": "maxTasksPerChild",
-    "worker_pool": "pool",
-    "worker_prefetch_multiplier": "prefetchMultiplier",
-    "worker_send_task_events": "taskEvents",
-    "worker_soft_shutdown_timeout": "softShutdownSeconds",
+    "worker_concurrency": "workers[].concurrency",
+    "worker_disable_prefetch": "workers[].disablePrefetch",
+    "worker_max_memory_per_child": "workers[].maxMemoryPerChild",
+    "worker_max_tasks_per_child": "workers[].maxTasksPerChild",
+    "worker_pool": "workers[].pool",
+    "worker_prefetch_multiplier": "workers[].prefetchMultiplier",
+    "worker_send_task_events": "workers[].taskEvents",
+    "worker_soft_shutdown_timeout": "workers[].softShutdownSeconds",
 }
 """Settings that the CRD refuses, and what to write in place of them."""
 OF_TRANSPORTS = ("broker_transport_options", "result_backend_transport_options")
@@ -54,6 +54,7 @@ TRANSPORT_OPTIONS = frozenset(
     | {"socket_timeout", "visibility_timeout", "wait_time_seconds"}
 )
 """What people write into `broker_transport_options`; kombu has more, and each transport others."""
+VISIBILITY = "visibility_timeout"
 NEARER = 0.9
 ON = frozenset({"true", "yes", "on", "y", "t", "1"})
 OFF = frozenset({"false", "no", "off", "n", "f", "0"})
@@ -108,17 +109,28 @@ def meant(name: str) -> str:
 
 
 def mistyped(app: CeleryApp) -> Iterator[Hazard]:
-    """Yield each text where Celery takes a number, or yes and no: any text is a yes to it, "false" too."""
+    """Yield each value that Celery takes for something else: any text is a yes to it, or a list of letters."""
     for path, block in blocks(app):
         given: dict[str, Any] = block.get("settings", {})
-        plain = (((name,), value) for name, value in given.items() if name in (BOOLEANS | NUMBERS) - FIELDS.keys())
-        visibility = "visibility_timeout"
+        plain = (((name,), value) for name, value in given.items() if name in ALL - FIELDS.keys())
         options = ((name, given[name]) for name in OF_TRANSPORTS if isinstance(given.get(name), Mapping))
-        inner = (((name, visibility), each.get(visibility)) for name, each in options)
+        inner = (((name, VISIBILITY), each.get(VISIBILITY)) for name, each in options)
         for place, value in (*plain, *inner):
-            if isinstance(value, str):
-                message = _yes_or_no(value) if place[-1] in BOOLEANS else _number(value)
+            if message := _mistyped(place[-1], value):
                 yield Hazard((*path, "settings", *place), message, is_error=True)
+
+
+def _mistyped(name: str, value: Any) -> str:
+    if isinstance(value, str) and name in BOOLEANS:
+        return _yes_or_no(value)
+    if isinstance(value, str) and name in (*NUMBERS, VISIBILITY):
+        return _number(value)
+    if isinstance(value, (str, Mapping)) and name in LISTS:
+        better = f"[{value}]" if isinstance(value, str) else "[…, …]"
+        return f"Celery takes a list here: write {better}"
+    if isinstance(value, (str, list)) and name in MAPS:
+        return "Celery takes an object here: write {KEY: VALUE, …}"
+    return ""
 
 
 def _yes_or_no(text: str) -> str:

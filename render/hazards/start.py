@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from render import naming
-from render.hazards.hazard import COMMON, Hazard, Part, parts
+from render.hazards.hazard import COMMON, Hazard, Part, blocks, parts
 from render.model import CeleryApp
 
 FLOWERS_OWN = re.compile(r"(.+/)?mher/flower([:@].*)?")
@@ -58,4 +58,21 @@ def one_program(app: CeleryApp) -> Iterator[Hazard]:
             yield Hazard((*COMMON, "commandLine"), message)
 
 
-RULES = (missing_commands, one_program)
+def files(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each application that is a file's name: a module has none, but for its folders'."""
+    for path, block in blocks(app):
+        module, suffix, attribute = block.get("app", "").partition(".py")
+        if suffix and attribute[:1] in ("", ":"):
+            yield Hazard((*path, "app"), f"is the name of a file, and Celery takes a module: write {module}{attribute}")
+
+
+def idle_containers(app: CeleryApp) -> Iterator[Hazard]:
+    """Yield each init container of the app's image that is not told what to run: what the image runs never ends."""
+    for path, block in blocks(app):
+        for at, one in enumerate(block.get("initContainers", ())):
+            if not {"image", "command", "args", "restartPolicy"} & one.keys():
+                message = "runs what the app's image runs by itself, and Celery waits until that ends: write command"
+                yield Hazard((*path, "initContainers", at), message)
+
+
+RULES = (missing_commands, one_program, files, idle_containers)

@@ -32,7 +32,7 @@ import json
 from celery.app.defaults import NAMESPACES, flatten
 print(json.dumps({name: getattr(option.type, "__name__", option.type) for name, option in flatten(NAMESPACES)}))
 """
-KINDS = {"BOOLEANS": ("bool",), "NUMBERS": ("int", "float")}
+KINDS = {"BOOLEANS": ("bool",), "NUMBERS": ("int", "float"), "LISTS": ("list",), "MAPS": ("dict",)}
 
 
 def settings(python):

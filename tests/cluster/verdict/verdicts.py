@@ -49,7 +49,10 @@ DELIBERATE = {
     "is no setting that Celery can read: ": "the worker would not start; likewise",
     "is not beat's alone: ": "likewise",
     "is no option of a broker's: ": "likewise",
-    **dict.fromkeys(("Celery takes true or false here", "Celery takes a number here"), "likewise, nor their values"),
+    **{
+        f"Celery takes {what} here": "likewise, nor values"
+        for what in ("true or false", "a number", "a list", "an object")
+    },
     "Celery takes options alone here: ": "Celery would not start, and `-` may stand before more than a rule can list",
     **dict.fromkeys((" stands before args already: ", "is an option of celery itself, "), "likewise"),
     "no program is called so, ": "the kubelet says it, of each pod",
