@@ -18,6 +18,9 @@ BLOCKING = {"type", "required", "enum", "maxLength", "maxItems", "maxProperties"
 RULES_SEE = {"name", "finalizers", "ownerReferences"}
 """What of the metadata there are rules about: the CRD's see the name, the API server's own the rest."""
 
+REFUSED = "Refused; "
+"""How the description of a field begins that may not be set, of whatever type its value is."""
+
 EMPTY = "has nothing behind it, which counts as absent"
 
 
@@ -27,11 +30,14 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
         return [misfit]
     faults = [fault for fault in structure.errors(data, schema.judging) if _counts(fault)]
     wrong = [fault for fault in faults if fault.validator != structure.UNKNOWN]
-    blocked, faulty = _above(fault for fault in wrong if fault.validator in BLOCKING), _above(wrong)
+    blocked, faulty = (
+        _above(fault for fault in wrong if fault.validator in BLOCKING),
+        _above(wrong),
+    )
     messages: dict[Path, str] = {}
     for fault in faults:
         path: Path = tuple(fault.absolute_path)
-        messages.setdefault(path, _message(fault, path, document))
+        messages.setdefault(path, _refused(fault) or _message(fault, path, document))
     broken = [
         (path, _argument(path, data) or _stray(path, message, data) or message)
         for path, message in rules.broken(_for_rules(data), schema.judging, blocked, faulty)
@@ -95,6 +101,12 @@ def _message(error: ValidationError, path: Path, document: Document) -> str:
     if error.validator in ("type", "pattern"):
         return _of_value(error, path)
     return str(error.message)
+
+
+def _refused(error: ValidationError) -> str:
+    """Return what to do in place of a field that may not be set, as its description has it."""
+    description = str(error.schema.get("description", "")) if isinstance(error.schema, dict) else ""
+    return description.removeprefix(REFUSED).removesuffix(".") if description.startswith(REFUSED) else ""
 
 
 def _of_value(error: ValidationError, path: Path) -> str:

@@ -30,7 +30,7 @@ PATTERNS = {
     ),
     "^(100|[0-9]{1,2})%$": "must be an integer or a percentage such as 25%",
     r"^5\.(0|[1-9][0-9]?)(\.[0-9]+)?$": 'must be a version of Celery 5 such as "5.5"',
-    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_.]*)?$": (
+    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_]*)?$": (
         "must be a module, or module:attribute such as shop.celery:app"
     ),
     "^[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?$": (
