@@ -176,7 +176,7 @@ def _list_type(_: Any, kind: str, value: Any, node: Node) -> Errors:
 
 def _enum(_: Any, values: Sequence[Any], value: Any, __: Node) -> Errors:
     if isinstance(value, str) and value not in values:
-        better = next((f": write {each}" for each in values if str(each).lower() == value.lower()), "")
+        better = next((f": write {wording.word(each)}" for each in values if each.lower() == value.lower()), "")
         yield ValidationError(f"must be one of {', '.join(map(str, values))}, is {wording.short(value)}{better}")
 
 

@@ -1,6 +1,7 @@
 """Every problem of a CeleryApp, as the API server would find them, each with what to write instead. Pure."""
 
 from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
 from functools import reduce
 from operator import getitem
 from typing import Any
@@ -20,6 +21,9 @@ RULES_SEE = {"name", "finalizers", "ownerReferences"}
 
 REFUSED = "Refused; "
 """How the description of a field begins that may not be set, of whatever type its value is."""
+
+NEAR = 0.7
+"""How alike a kind is that was meant to be ours."""
 
 EMPTY = "has nothing behind it, which counts as absent"
 
@@ -64,8 +68,18 @@ def _identity(document: Document, schema: Schema) -> Problem | None:
         return None
     missing = [key for key, value in given.items() if value is None]
     words = f"has no {' and no '.join(missing)}" if missing else f"is {given['apiVersion']} {given['kind']}"
-    message = f"{words}; write {schema.group_version} {schema.kind}"
+    better = "" if missing else _elsewhere(str(given["apiVersion"]), str(given["kind"]), schema)
+    message = f"{words}; write {schema.group_version} {schema.kind}{better}"
     return Problem(document.source, document.line((wrong[0],)), (), message)
+
+
+def _elsewhere(version: str, kind: str, schema: Schema) -> str:
+    """Return where a document belongs that is something else on purpose; nothing of one that is nearly an app."""
+    if kind.endswith("List"):
+        return ": its items, each as a document of its own"
+    is_near = schema.group_version.startswith(f"{version.partition('/')[0]}/")
+    is_near |= SequenceMatcher(None, kind.lower(), schema.kind.lower()).ratio() > NEAR
+    return "" if is_near else ", or move this to a file of its own: only apps are read here"
 
 
 def _hollow(document: Document, schema: Schema) -> Iterator[tuple[Path, str]]:
@@ -90,8 +104,9 @@ def _message(error: ValidationError, path: Path, document: Document) -> str:
         return wording.TEMPLATE
     text = document.plain.get(path)
     if text and error.validator == "type" and error.validator_value == "string":
-        pattern = error.schema.get("pattern", "") if isinstance(error.schema, dict) else ""
-        better = wording.mended(pattern, text) or f': write "{text}" in quotes'
+        node = error.schema if isinstance(error.schema, dict) else {}
+        enum = wording.chosen(error.instance, text, node["enum"]) if "enum" in node else ""
+        better = enum or wording.mended(node.get("pattern", ""), text) or f': write "{text}" in quotes'
         return f"must be a string, {text} is read as {wording.described(error.instance)}{better}"
     if error.validator == "required" and path in document.lines:
         return "is required, is empty"

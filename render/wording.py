@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from itertools import chain
 from typing import Any
 
-from render import quantity
+from render import quantity, scalar
 from render.errors import without_login
 
 TYPES = {
@@ -112,9 +112,9 @@ def short(value: Any) -> str:
     return text if len(text) <= ONE_LINE else f"{text[: ONE_LINE - 1]}…"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """Return the names in a row: `queue, cpu and memory`."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def wanted(pattern: str) -> str:
@@ -147,6 +147,17 @@ def instead(name: str, value: Any) -> str:
     if name == "integer" and isinstance(value, str) and re.fullmatch("-?[0-9]+", value):
         return f": write {value} without quotes"
     return ""
+
+
+def word(text: str) -> str:
+    """Return a text of an enum as it is written in YAML: `"Off" in quotes`, which without them is false."""
+    return f'"{text}" in quotes' if scalar.value(text) != text else text
+
+
+def chosen(value: Any, plain: str, texts: Sequence[str]) -> str:
+    """Return which of the texts to write in place of what YAML reads as another value, or all where none is plain."""
+    meant = next((text for text in texts if text.lower() == plain.lower() or scalar.value(text) is value), "")
+    return f": write {word(meant) if meant else listed([*map(word, texts)], 'or')}"
 
 
 def mended(pattern: str, value: str, *, is_number: bool = False) -> str:

@@ -44,8 +44,20 @@ def test_the_smallest_app_has_no_problem():
     [
         pytest.param(
             "apiVersion: apps/v1\nkind: Deployment",
-            "app.yaml:1: is apps/v1 Deployment; write celeryproject.org/v1alpha1 CeleryApp",
+            "app.yaml:1: is apps/v1 Deployment; write celeryproject.org/v1alpha1 CeleryApp, or move this to a file"
+            " of its own: only apps are read here",
             id="another kind",
+        ),
+        pytest.param(
+            "apiVersion: v1\nkind: List",
+            "app.yaml:1: is v1 List; write celeryproject.org/v1alpha1 CeleryApp: its items, each as a document"
+            " of its own",
+            id="a list of apps",
+        ),
+        pytest.param(
+            "apiVersion: v1\nkind: celeryapp",
+            "app.yaml:1: is v1 celeryapp; write celeryproject.org/v1alpha1 CeleryApp",
+            id="nearly ours",
         ),
         pytest.param(
             "kind: CeleryApp\napiVersion: celeryproject.org/v1",
@@ -197,6 +209,26 @@ def test_metadata(metadata, expected):
             "reconcile: Off",
             'spec.reconcile: must be a string, Off is read as the boolean false: write "Off" in quotes',
             id="a value of ours that is a boolean to YAML",
+        ),
+        pytest.param(
+            "reconcile: off",
+            'spec.reconcile: must be a string, off is read as the boolean false: write "Off" in quotes',
+            id="written otherwise",
+        ),
+        pytest.param(
+            "reconcile: no",
+            'spec.reconcile: must be a string, no is read as the boolean false: write "Off" in quotes',
+            id="meant as it",
+        ),
+        pytest.param(
+            "reconcile: true",
+            'spec.reconcile: must be a string, true is read as the boolean true: write Apply, Scale or "Off" in quotes',
+            id="one of which nobody knows what was meant",
+        ),
+        pytest.param(
+            'reconcile: "off"',
+            'spec.reconcile: must be one of Apply, Scale, Off, is "off": write "Off" in quotes',
+            id="that needs its quotes",
         ),
         pytest.param(
             "workers: [{name: a, queues: [~]}]",

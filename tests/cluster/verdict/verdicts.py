@@ -112,7 +112,7 @@ WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.value
 NEAR_AN_INTEGER = "must be an integer, is the number "
 """How a problem begins after which the server may go on to rules: to its types (swag's IsFloat64AJSONInteger)
 a fraction less than a billionth of its number is none, though it is to its bounds."""
-ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp", re.DOTALL)
+ANOTHER_KIND = re.compile("(is|has) .*; write celeryproject.org/v1alpha1 CeleryApp.*", re.DOTALL)
 
 
 class Answer(NamedTuple):
