@@ -24,6 +24,8 @@ HPA = f"write scaling: {{engine: HPA, minReplicas: 1, maxReplicas: 5, cpu: {{ave
 KEDA = f"write scaling: {{engine: KEDA, minReplicas: 1, maxReplicas: 5, queue: {{averageLength: 5}}}} {GROUP}"
 CRON = "write keda: {triggers: [{name: hours, type: cron, metadata: {…}}]}, with engine: KEDA"
 CLOCK = "beat sends by the clock, from the app's beat_schedule; pods come by it with scaling.keda and a cron trigger"
+SCHEDULE = "beat: {} runs the app's beat_schedule; for one in a database write beat: {schedulerClass: MODULE:CLASS}"
+IN_DATABASE = "it is in the app (beat_schedule), or in a database: write schedulerClass: MODULE:CLASS"
 WAIT = "Celery waits for its broker; for more than that write initContainers: [{name: wait, command: […]}]"
 MIGRATE = "run migrations as a Job of yours; pods can wait for it: initContainers: [{name: wait, command: […]}]"
 BUDGET = "write disruptionBudget: {maxUnavailable: 1} in a group of spec.workers"
@@ -38,6 +40,9 @@ BROKER = "write broker: {urlFrom: {secretKeyRef: {name: NAME, key: KEY}}}; no br
 URL_FROM = "write secretKeyRef; a URL without a password may stand in url in place of urlFrom"
 RESULTS = "write resultBackend: {urlFrom: {secretKeyRef: {name: NAME, key: KEY}}}"
 OBJECTS = "Secrets and ConfigMaps are made elsewhere: name them in envFrom, env or volumes"
+RATE = "it is a task's own: write rate_limit in its code, or settings: {task_default_rate_limit: 10/m} for all"
+RESTARTED = "the pods of a Deployment are always restarted: remove it"
+NETWORK = "pods find a Service by its name, in the cluster's own network: remove it"
 ONE_POD = "it is always one pod: remove it"
 METRICS = "name the port in ports: a PodMonitor finds it by the pods' label celeryproject.org/app"
 POD = "a CeleryApp has no pod template: its fields stand in spec, or in one component"
@@ -51,13 +56,21 @@ FLOWER_LOGIN = "write auth: {basicAuth: {secretKeyRef: {name: NAME, key: KEY}}},
 TIMEZONE = "Celery takes it from the app's own configuration alone: set timezone there"
 FIELDS = "its arguments are fields here (app, queues, concurrency, logLevel …)"
 
+COUNTS = ("scale", "instances", "count")
+SCHEDULES = ("schedule", "schedules", "cron", "crons", "tasks", "periodicTasks", "beatSchedule", "beat_schedule")
+OF_CONTAINERS = ("allowPrivilegeEscalation", "capabilities", "privileged", "readOnlyRootFilesystem")
+OF_PODS = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "sysctls")
+SECRETS = ("secretRef", "secretName", "secretKeyRef", "existingSecret", "fromSecret")
+
 UNKNOWN = {
     "spec.celery": "its fields stand in spec itself",
     "spec.worker": "write workers: [{name: worker, …}]",
     "spec.service": "only Flower has a Service: write flower.service",
     "spec.ingress": "only Flower has one: write flower.ingress",
     "spec.persistence": "write beat.storage or flower.persistence; of workers: " + CLAIM,
-    "spec.replicaCount": "write replicas in each of spec.workers",
+    **{f"spec.{name}": "write replicas in each of spec.workers" for name in ("replicaCount", *COUNTS)},
+    **{f"spec.{name}": "write app: MODULE, as after celery -A" for name in ("application", "appModule")},
+    "spec.monitoring": "write flower: {}; for what watches the workers themselves, " + METRICS,
     "spec.tag": "write image: repository:tag",
     "spec.namespace": "write metadata.namespace, or leave it to kubectl, Argo CD or Flux",
     "spec.rbac": "pods have no right in the cluster; write serviceAccountName if one of yours has",
@@ -65,7 +78,8 @@ UNKNOWN = {
     "spec.scheduler": "write beat: {schedulerClass: MODULE:CLASS}",
     "spec.beat.replicas": ONE_POD,
     "spec.beat.replicaCount": ONE_POD,
-    "spec.beat.schedule": "it is in the app (beat_schedule), or in a database: write schedulerClass: MODULE:CLASS",
+    **{f"spec.{name}": SCHEDULE for name in SCHEDULES},
+    **{f"spec.beat.{name}": IN_DATABASE for name in SCHEDULES},
     "spec.beat.scheduler": "write schedulerClass: MODULE:CLASS",
     "spec.beat.scheduleFile": "write storage: {size: 1Gi} if it has to outlive the pod",
     "spec.beat.maxLoopInterval": "write maxIntervalSeconds",
@@ -85,12 +99,21 @@ UNKNOWN = {
     "spec.workers[].acksLate": ACKS_LATE,
     "spec.workers[].acks_late": ACKS_LATE,
     "spec.workers[].task_acks_late": ACKS_LATE,
-    "spec.workers[].schedule": CLOCK,
+    **{f"spec.workers[].{name}": CLOCK for name in ("schedule", "schedules", "cron")},
+    **{f"spec.workers[].{name}": "write replicas" for name in COUNTS},
+    "spec.workers[].min": SCALING,
+    "spec.workers[].max": SCALING,
+    "spec.workers[].prefetchCount": "write prefetchMultiplier, which counts for each process",
+    "spec.workers[].maxRetries": "it is a task's own: write max_retries in its code",
+    "spec.workers[].max_retries": "it is a task's own: write max_retries in its code",
+    "spec.workers[].rateLimit": RATE,
+    "spec.workers[].rate_limit": RATE,
     "spec.workers[].persistence": CLAIM,
     "spec.workers[].kind": "a group is always a Deployment: remove it; " + CLAIM,
     "spec.workers[].scaling.targetCPUUtilizationPercentage": "write cpu: {averageUtilization: 80}",
     "spec.workers[].scaling.targetMemoryUtilizationPercentage": "write memory: {averageUtilization: 80}",
     "spec.workers[].scaling.queueLength": "write queue: {averageLength: 5}, or {maxWaitSeconds: 30}",
+    "spec.workers[].scaling.queue.length": "write averageLength: 5, of messages for each pod",
     "spec.workers[].scaling.cooldownPeriod": "write cooldownSeconds",
     "spec.workers[].scaling.pollingInterval": "write keda: {pollingSeconds: 10}, with engine: KEDA",
     "spec.workers[].scaling.fallback": "write keda: {fallback: {failureThreshold: 0, replicas: 2}}, with engine: KEDA",
@@ -100,12 +123,15 @@ UNKNOWN = {
     "spec.resultBackend.hostFrom": HOST_FROM,
     "spec.workers[].scaling.keda.cooldownPeriod": "write cooldownSeconds in scaling",
     "spec.workers[].scaling.keda.pollingInterval": "write pollingSeconds",
+    **{f"spec.broker.{name}": f"write urlFrom: {BY_KEY}" for name in SECRETS},
+    **{f"spec.resultBackend.{name}": f"write urlFrom: {BY_KEY}" for name in SECRETS},
     "spec.broker.host": SERVER,
     "spec.broker.port": SERVER,
     "spec.broker.db": SERVER,
     "spec.broker.vhost": SERVER,
     "spec.broker.urlFrom.configMapKeyRef": URL_FROM,
     "spec.resultBackend.urlFrom.configMapKeyRef": URL_FROM,
+    "spec.flower.ingress.path": "write urlPrefix in flower",
     "*.secretKeyRef.namespace": "a pod reads Secrets of its own namespace: remove it, and copy the Secret there",
     "*.timezone": TIMEZONE,
     "*.timeZone": TIMEZONE,
@@ -127,12 +153,21 @@ UNKNOWN = {
     "*.pollingInterval": f"write scaling: {{engine: KEDA, keda: {{pollingSeconds: 10}}, …}} {GROUP}",
     "*.triggers": f"write scaling: {{engine: KEDA, keda: {{triggers: […]}}, …}} {GROUP}",
     "*.volumeClaimTemplates": CLAIM,
+    "*.volumes[].pvc": "write persistentVolumeClaim: {claimName: NAME}",
     "*.volumeMounts[].path": "write mountPath",
+    **{f"*.podSecurityContext.{name}": f"write securityContext: {{{name}: …}}" for name in OF_CONTAINERS},
+    **{f"*.securityContext.{name}": f"write podSecurityContext: {{{name}: …}}" for name in OF_PODS},
     "*.global": "there is no chart above this: write its values into the fields of spec",
     "*.migrate": MIGRATE,
     "*.migrations": MIGRATE,
     "*.build": "an image that is built is named: write image: repository:tag",
     "*.depends_on": WAIT,
+    "*.restart": RESTARTED,
+    "*.deploy": "its parts are fields: write replicas in a group, and resources: {requests: {…}, limits: {…}}",
+    "*.networks": NETWORK,
+    "*.links": NETWORK,
+    "*.healthcheck": PROBE,
+    "*.container_name": "objects are named after the app and the group: write metadata.name, and name in a group",
     "*.podDisruptionBudget": BUDGET,
     "*.pdb": BUDGET,
     "*.strategy": ROLLOUT,
@@ -143,7 +178,7 @@ UNKNOWN = {
     "*.minReadySeconds": OVERLAY,
     "*.hostname": OVERLAY,
     "*.nodeName": "write nodeSelector: {kubernetes.io/hostname: NODE}",
-    "*.restartPolicy": "the pods of a Deployment are always restarted: remove it",
+    "*.restartPolicy": RESTARTED,
     "*.tty": 'remove it; for logs without delay write env: [{name: PYTHONUNBUFFERED, value: "1"}]',
     "*.serviceAccount": "name one that is there: write serviceAccountName",
     "*.imagePullSecret": "write imagePullSecrets: [{name: NAME}]",
@@ -151,6 +186,7 @@ UNKNOWN = {
     "*.extraEnv": ENV,
     "*.extraEnvVars": ENV,
     "*.environment": ENV,
+    "*.envVars": ENV,
     "*.extraEnvFrom": ENV_FROM,
     "*.env_file": ENV_FROM,
     "*.secrets": OBJECTS,
@@ -196,6 +232,7 @@ SHAPES = {
     "spec.flower.service": "write {type: ClusterIP}",
     "spec.flower.ingress": "write {host: flower.example.com}",
     "spec.workers[]": "write {name: worker, …}",
+    "spec.workers[].queues[]": "write its name alone, such as mail",
     "spec.workers[].disruptionBudget": "write {maxUnavailable: 1}",
     "spec.workers[].scaling": "write {minReplicas: 1, maxReplicas: 5, cpu: {averageUtilization: 80}}",
     "spec.workers[].scaling.keda.authenticationRef": "write {name: NAME}, of a TriggerAuthentication",
@@ -224,6 +261,12 @@ SHAPES = {
     "*.envFrom": "write - {secretRef: {name: NAME}}",
     "*.envFrom[]": "write {secretRef: {name: NAME}}, or configMapRef",
     "*.imagePullSecrets": "write - {name: NAME}",
+    "*.fieldRef": "write fieldRef: {fieldPath: status.podIP}",
+    "*.resourceFieldRef": "write resourceFieldRef: {resource: limits.memory}",
+    "*.tolerations": "write - {key: gpu, operator: Exists}",
+    "*.tolerations[]": "write {key: gpu, operator: Exists}",
+    "*.nodeSelector": "write {LABEL: VALUE}, of nodes",
+    "*.initContainers": "write - {name: NAME, command: […]}",
     "*.initContainers[]": "write {name: NAME, command: […]}",
     "*.volumeMounts": "write - {name: VOLUME, mountPath: /PATH}",
     "*.volumes[].configMap": "write configMap: {name: NAME}",
