@@ -56,6 +56,7 @@ REFUSED = (
         "{0} is a directive to the YAML reader, which kubectl does not take: remove the line",
     ),
 )
+NOT_QUOTED = "text with ${…} needs quotes within […] and {…}: write the value, or quotes where a shell fills it in"
 NO_TAB = "a tab cannot stand here: use spaces"
 TAB = re.compile(" *\t")
 TEMPLATE = re.compile(r"[^#\"'\n]*\{\{")
@@ -213,6 +214,8 @@ class Reading:
             opening = begun[-1].start_mark
             not_closed = NOT_CLOSED_BRACKET.format(self.chunk[opening.index])
             return self.at(opening.index, wording.TEMPLATE if self.is_template(opening) else not_closed)
+        if self.chunk.startswith("${", mark.index - 1):
+            return self.at(mark.index - 1, NOT_QUOTED)
         if "\t" in self.chunk[mark.index - 1 : mark.index + 1]:
             return None
         marks = [error.context_mark] if error.context == "while scanning a simple key" else []

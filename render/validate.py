@@ -22,6 +22,9 @@ RULES_SEE = {"name", "finalizers", "ownerReferences"}
 REFUSED = "Refused; "
 """How the description of a field begins that may not be set, of whatever type its value is."""
 
+OF_WORDS = {"type", "enum", "pattern", "format"}
+"""What judges a value that is a word or a number, beside what judges its size."""
+
 NEAR = 0.7
 """How alike a kind is that was meant to be ours."""
 
@@ -100,8 +103,9 @@ def _counts(fault: ValidationError) -> bool:
 
 
 def _message(error: ValidationError, path: Path, document: Document) -> str:
-    if isinstance(error.instance, str) and "{{" in error.instance:
-        return wording.TEMPLATE
+    is_word = error.validator in OF_WORDS and error.validator_value not in ("object", "array")
+    if isinstance(error.instance, str) and (words := wording.unfilled(error.instance, is_word=is_word)):
+        return words
     text = document.plain.get(path)
     if text and error.validator == "type" and error.validator_value == "string":
         node = error.schema if isinstance(error.schema, dict) else {}
@@ -130,6 +134,8 @@ def _of_value(error: ValidationError, path: Path) -> str:
         return (
             f"{wording.wanted(str(error.validator_value))}, is {wording.short(value)}{wording.mended_cpu(str(value))}"
         )
+    if str(path[-1]).endswith("Seconds") and (number := wording.seconds(str(value))):
+        return f"{error.message}: write {number}"
     if isinstance(value, str) and (line := habits.command(path, value)):
         return f"must be a list, is a string: {line}"
     is_known = error.validator == "type" and habit and ": write [" not in error.message

@@ -86,12 +86,19 @@ PATTERNS = {
     ),
 }
 TEMPLATE = "{{ … }} is a template, as of Helm or Jinja: render it first, or write the value"
+UNFILLED = "nothing fills ${…} in here, as Compose or envsubst would: fill it in first, or write the value"
+VARIABLE = re.compile(r"\$\{\w|^\$[A-Za-z_]\w*$")
 QUANTITY = "[KMGTPE]i"
 ABOVE_ZERO = "[1-9]"
 NEGATIVE_ZERO = "-(0"
 ASCII_BEFORE_DASH = "[\\x00-\\x7f]-"
 LABEL = "[-A-Za-z0-9_.]{0,61}"
 BYTES = re.compile(r"([1-9][0-9]*(?:\.[0-9]+)?) ?([KMGT])i?B?", re.IGNORECASE)
+CORES = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?v?(?:cpu|core)s?", re.IGNORECASE)
+DURATION = re.compile("([0-9]{1,6}) ?([smhd])(?:ecs?|econds?|ins?|inutes?|ours?|ays?)?")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+NAMES = "must be lower-case letters"
+"""Begins what is said of patterns that names have which nothing else knows yet."""
 KIBIBYTE_MILLI = 1024 * 1000
 ONE_LINE = 80
 
@@ -150,8 +157,12 @@ def instead(name: str, value: Any) -> str:
 
 
 def word(text: str) -> str:
-    """Return a text of an enum as it is written in YAML: `"Off" in quotes`, which without them is false."""
-    return f'"{text}" in quotes' if scalar.value(text) != text else text
+    """Return the text as it is written in YAML: `"Off" in quotes`, which without them is false."""
+    try:
+        is_text = scalar.value(text) == text
+    except ValueError:  # a number that is too large
+        is_text = False
+    return text if is_text else f'"{text}" in quotes'
 
 
 def chosen(value: Any, plain: str, texts: Sequence[str]) -> str:
@@ -170,13 +181,35 @@ def mended(pattern: str, value: str, *, is_number: bool = False) -> str:
     if is_quantity(pattern):
         found = BYTES.fullmatch(value)
         return f": write {found[1]}{found[2].upper()}i" if found else ""
-    return instead("integer", value) if is_number and value.isdecimal() else ""
+    if is_number and value.isdecimal():
+        return instead("integer", value)
+    name = re.sub("[^a-z0-9]+", "-", value.lower()).strip("-")
+    is_name = name and PATTERNS.get(pattern, "").startswith(NAMES) and re.search(pattern, name)
+    return f": write {word(name)}" if is_name else ""
 
 
 def mended_cpu(value: str) -> str:
-    """Return what to write in place of a CPU with a unit of memory: thousandths, if that is plain."""
+    """Return what to write in place of a CPU with a unit, such as one of memory: thousandths, if that is plain."""
+    if cores := CORES.fullmatch(value):
+        return f": write {quantity.canonical(cores[1])}"
     found = BYTES.fullmatch(value)
     return f": write {found[1]}m" if found and found[2] in "mM" and "." not in found[1] else ""
+
+
+def seconds(text: str) -> str:
+    """Return how many seconds a time with a unit has, `300` of 5m; nothing of any other text."""
+    found = DURATION.fullmatch(text)
+    return str(int(found[1]) * SECONDS[found[2]]) if found else ""
+
+
+def unfilled(text: str, *, is_word: bool) -> str:
+    """Return what to write in place of a text that something else was to fill in; nothing of any other text.
+
+    Where more than a word belongs, `${…}` may be a shell's.
+    """
+    if "{{" in text:
+        return TEMPLATE
+    return UNFILLED if is_word and VARIABLE.search(text) else ""
 
 
 def nearest(key: str, fields: dict[str, Any]) -> str:

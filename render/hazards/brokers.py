@@ -23,6 +23,8 @@ NO_BROKER = {"http", "https", "rabbitmq", "db", *SQL}
 LOCAL = re.compile(r"localhost|127(\.\d+){3}|0\.0\.0\.0|::1")
 BARE = ("redis", "rediss")
 """Backends that look on localhost unless a setting names another host."""
+UNFILLED = re.compile(r"\$\{\w|(?<=[/@:])\$[A-Z]|\{\{|<\w")
+"""A place that was to be filled in, by Compose, envsubst, Helm, or by hand."""
 REFERENCE = "$("
 """Begins the name of a variable, which the CRD refuses."""
 
@@ -31,8 +33,15 @@ def wrong_url(app: CeleryApp) -> Iterator[Hazard]:
     """Yield the URL that Celery cannot use. A scheme that is merely not known here may be a transport of the user's."""
     for field, judge in (("broker", _broker), ("resultBackend", _backend)):
         url = app.spec.get(field, {}).get("url", "")
-        if url and REFERENCE not in url and (message := judge(app, url) or _port(url) or _local(app, url)):
+        if not url or REFERENCE in url:
+            continue
+        if message := _unfilled(url) or judge(app, url) or _port(url) or _local(app, url):
             yield Hazard(("spec", field, "url"), message)
+
+
+def _unfilled(url: str) -> str:
+    words = "write host and database as they are, or name a Secret with the whole URL in urlFrom"
+    return f"nothing fills this in here, and Celery connects to it as it is: {words}" if UNFILLED.search(url) else ""
 
 
 def _broker(app: CeleryApp, url: str) -> str:

@@ -75,7 +75,7 @@ def unknown_volumes(app: CeleryApp) -> Iterator[Hazard]:
             volumes = {each["name"]: each for each in part.spec.get("volumes", ())}
             for place, entry in _read(block, path):
                 if entry["volumeName"] not in volumes:
-                    yield Hazard((*place, "volumeName"), "names a volume that is not in volumes: add it", is_error=True)
+                    yield _lost((*place, "volumeName"), entry["volumeName"])
                 elif "emptyDir" not in volumes[entry["volumeName"]]:
                     yield Hazard((*place, "volumeName"), "is read from an emptyDir: make the volume one", is_error=True)
             for place, container in _containers(block, path):
@@ -84,9 +84,13 @@ def unknown_volumes(app: CeleryApp) -> Iterator[Hazard]:
                     yield from _mounted(mount, whole, volumes, (*place, "volumeMounts", at))
 
 
+def _lost(path: Path, name: str) -> Hazard:
+    return Hazard(path, f"names a volume that is not in volumes: add {{name: {name}, …}}", is_error=True)
+
+
 def _mounted(mount: Mapping[str, Any], container: Mapping[str, Any], volumes: Any, path: Path) -> Iterator[Hazard]:
     if mount["name"] not in volumes and "initContainers" in path:  # of the others a rule of the CRD says it
-        yield Hazard((*path, "name"), "names a volume that is not in volumes: add it", is_error=True)
+        yield _lost((*path, "name"), mount["name"])
     elif mount.get("bindMountOptions") and "image" in volumes.get(mount["name"], {}):
         yield Hazard((*path, "bindMountOptions"), "is not for an image: remove it", is_error=True)
     if mount.get("mountPropagation") == "Bidirectional" and not container.get("securityContext", {}).get("privileged"):

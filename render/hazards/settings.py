@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from render import wording
 from render.hazards.celery_settings import BOOLEANS, LISTS, MAPS, NUMBERS, SINCE
 from render.hazards.hazard import COMMON, Hazard, blocks
 from render.hazards.versions import minor
@@ -140,7 +141,8 @@ def _yes_or_no(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    better = f"{text} without quotes" if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) else "a number"
+    is_number = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text)
+    better = f"{text} without quotes" if is_number else wording.seconds(text) or "a number"
     return f"Celery takes a number here, and this is a text: write {better}"
 
 

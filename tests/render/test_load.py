@@ -368,6 +368,11 @@ def test_documents_are_found_in_their_order(text):
             id="brackets that are not closed",
         ),
         pytest.param(
+            "a: {b: ${C}}\n---\na:\n- [b, x${C}]\n",
+            [f"app.yaml:1: column 8: {load.NOT_QUOTED}", f"app.yaml:4: column 8: {load.NOT_QUOTED}"],
+            id="variables of others without quotes",
+        ),
+        pytest.param(
             "a: *b\nc: 'd\n",
             [
                 "app.yaml:1: a: *b is an alias: write the value out",

@@ -99,7 +99,7 @@ def test_a_document_that_is_no_celeryapp_has_one_problem(head, message):
         ),
         pytest.param(
             "{name: shop, namespace: My_Team}",
-            ['metadata.namespace: must be lower-case letters, digits and dashes, is "My_Team"'],
+            ['metadata.namespace: must be lower-case letters, digits and dashes, is "My_Team": write my-team'],
             id="a namespace no cluster has",
         ),
         pytest.param(
@@ -251,6 +251,48 @@ def test_metadata(metadata, expected):
             id="no quantity",
         ),
         pytest.param(
+            'resources: {limits: {cpu: "0.5 cores"}}',
+            'spec.resources.limits.cpu: must be a quantity such as 500m, 1.5 or 256Mi, is "0.5 cores": write 500m',
+            id="a quantity with a unit of its own",
+        ),
+        pytest.param(
+            "workers: [{name: a, timeLimitSeconds: 5m}]",
+            'spec.workers[0].timeLimitSeconds: must be an integer, is the string "5m": write 300',
+            id="a time with its unit",
+        ),
+        pytest.param(
+            "workers: [{name: a, timeLimitSeconds: 5ms}]",
+            'spec.workers[0].timeLimitSeconds: must be an integer, is the string "5ms"',
+            id="a time with a unit of less",
+        ),
+        pytest.param(
+            "workers: [{name: a, replicas: 5m}]",
+            'spec.workers[0].replicas: must be an integer, is the string "5m"',
+            id="no time",
+        ),
+        pytest.param(
+            "workers: [{name: a, replicas: '${REPLICAS}'}]",
+            "spec.workers[0].replicas: nothing fills ${…} in here, as Compose or envsubst would: fill it in first, or"
+            " write the value",
+            id="a variable of others for an integer",
+        ),
+        pytest.param(
+            "logLevel: $LEVEL",
+            "spec.logLevel: nothing fills ${…} in here, as Compose or envsubst would: fill it in first, or write the"
+            " value",
+            id="one without braces for a word",
+        ),
+        pytest.param(
+            "workers: [{name: a, concurrency: $(CPUS)}]",
+            'spec.workers[0].concurrency: must be an integer or auto, is "$(CPUS)"',
+            id="one of Kubernetes' own",
+        ),
+        pytest.param(
+            f"commandLine: [sh, -c, '${{APP}} {'a' * 4096}']",
+            "spec.commandLine[2]: must have at most 4096 characters, has 4103",
+            id="a shell's variable in a text that is too long",
+        ),
+        pytest.param(
             "resources: {limits: {cpu: 1e1.5}}",
             'spec.resources.limits.cpu: must be a quantity such as 500m, 1.5 or 256Mi, is "1e1.5"',
             id="an exponent Kubernetes cannot read",
@@ -284,8 +326,37 @@ def test_metadata(metadata, expected):
         ),
         pytest.param(
             'workers: [{name: "a\\n"}]',
-            'spec.workers[0].name: must be lower-case letters, digits and dashes and begin with a letter, is "a\\n"',
+            'spec.workers[0].name: must be lower-case letters, digits and dashes and begin with a letter, is "a\\n":'
+            " write a",
             id="a newline at the end is not the end",
+        ),
+        pytest.param(
+            'lifecycle: {preStop: {httpGet: {port: "8080"}}}',
+            "spec.lifecycle.preStop.httpGet.port: must be lower-case letters, digits and single dashes such as metrics,"
+            ' is "8080": write 8080 without quotes',
+            id="a number is no name",
+        ),
+        pytest.param(
+            "initContainers: [{name: Migrate_DB}]",
+            'spec.initContainers[0].name: must be lower-case letters, digits and dashes, is "Migrate_DB":'
+            " write migrate-db",
+            id="a name in capitals",
+        ),
+        pytest.param(
+            "workers: [{name: Off}]",
+            'spec.workers[0].name: must be a string, Off is read as the boolean false: write "off" in quotes',
+            id="one that would be read as a boolean",
+        ),
+        pytest.param(
+            f"volumes: [{{name: {'9' * 30}_}}]",
+            "spec.volumes[0].name: must be lower-case letters, digits and dashes, is"
+            f' "{"9" * 30}_": write "{"9" * 30}" in quotes',
+            id="one that would be read as a number",
+        ),
+        pytest.param(
+            "workers: [{name: 1st}]",
+            'spec.workers[0].name: must be lower-case letters, digits and dashes and begin with a letter, is "1st"',
+            id="one of which nobody knows what was meant",
         ),
         pytest.param(
             "workers: [{name: a, queues: [b, c, b]}]",
@@ -331,6 +402,18 @@ def test_one_mistake_is_one_line(fields, message):
     assert in_spec(fields) == [message]
 
 
+def test_what_a_shell_reads_in_a_pod_stays():
+    assert (
+        in_spec("""\
+        workers:
+          - {name: a, commandLine: [sh, -c, "exec celery -A ${APP} worker"], probe: {type: None}}
+        env: [{name: FOLDER, value: "${HOME}/app"}, {name: ADDRESS, value: "$(HOST):5672"}]
+        initContainers: [{name: wait, command: [sh, -c, "until nc -z ${HOST} 5672; do sleep 1; done"]}]
+        """)
+        == []
+    )
+
+
 def test_every_problem_is_found_at_once_and_stands_at_its_line():
     text = """\
     apiVersion: celeryproject.org/v1alpha1
@@ -349,7 +432,10 @@ def test_every_problem_is_found_at_once_and_stands_at_its_line():
           scaling: {maxReplicas: 2}
     """
     assert problems(text) == [
-        'app.yaml:4: metadata.name: must be lower-case letters, digits and dashes and begin with a letter, is "Shop"',
+        (
+            "app.yaml:4: metadata.name: must be lower-case letters, digits and dashes and begin with a letter,"
+            ' is "Shop": write shop'
+        ),
         "app.yaml:5: spec.app: is required",
         "app.yaml:7: spec.broker: set one of url and urlFrom",
         'app.yaml:10: spec.workers[0].concurency: unknown field; did you mean "concurrency"?',
