@@ -37,10 +37,8 @@ def problems(document: Document, data: dict[str, Any], schema: Schema) -> list[P
         return [misfit]
     faults = [fault for fault in structure.errors(data, schema.judging) if _counts(fault)]
     wrong = [fault for fault in faults if fault.validator != structure.UNKNOWN]
-    blocked, faulty = (
-        _above(fault for fault in wrong if fault.validator in BLOCKING),
-        _above(wrong),
-    )
+    blocked, faulty = _above(fault for fault in wrong if fault.validator in BLOCKING), _above(wrong)
+    blocked -= _around_settings(wrong)
     messages: dict[Path, str] = {}
     for fault in faults:
         path: Path = tuple(fault.absolute_path)
@@ -157,6 +155,12 @@ def _stray(path: Path, message: str, data: dict[str, Any]) -> str:
     lost = next(mount["name"] for mount in block["volumeMounts"] if mount["name"] not in volumes)
     owner = f"group {block['name']}" if is_of_group else path[-3]
     return f"no volume is named {lost}, which {owner} mounts: add it to volumes, there or in spec"
+
+
+def _around_settings(faults: Iterable[ValidationError]) -> set[Path]:
+    """Return the places of settings of which one is wrong: their rules ask of each alone whether it is there."""
+    paths = (tuple(fault.absolute_path) for fault in faults)
+    return {path[:at] for path in paths for at in range(1, len(path)) if path[at - 1] == "settings"}
 
 
 def _above(faults: Iterable[ValidationError]) -> set[Path]:
