@@ -84,7 +84,7 @@ def _switched_off(case: Case) -> Decision | None:
     """Hold at zero if that was not our doing: somebody switched the group off."""
     if case.seen.replicas > 0 or case.policy.min_replicas == 0 or case.history.scaled_to_zero:
         return None
-    message = "scaling is disabled since the replica count of the target is zero"
+    message = "scaling is disabled since the replica count of the target is zero: scale it up to begin again"
     off = Condition("ScalingActive", "False", "ScalingDisabled", message)
     return _held(case, off.reason, message, (_ABLE, off))
 

@@ -107,7 +107,12 @@ OF_THE_CLUSTER = {
 }
 """What a server refuses in a child that another would take, and nobody can know before."""
 
-WHOLE = ("is required", *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")))
+REFUSED = ("use spec.", "use workers[].", "set it in the app")
+WHOLE = (
+    "is required",
+    *REFUSED,
+    *(f"must be {words}," for words in (*wording.TYPES.values(), "a string or an integer")),
+)
 """How a problem begins that says all about a value: what is in it is not named one by one, as the server does."""
 NEAR_AN_INTEGER = "must be an integer, is the number "
 """How a problem begins after which the server may go on to rules: to its types (swag's IsFloat64AJSONInteger)

@@ -101,7 +101,7 @@ DECISIONS = {
     ),
     "none, by hand": (
         POLICY, seen(0, 500), (0, "ScalingDisabled"),
-        "scaling is disabled since the replica count of the target is zero",
+        "scaling is disabled since the replica count of the target is zero: scale it up to begin again",
     ),
     "paused": (replace(POLICY, paused=True), seen(3, 500), (3, "Paused"), "scaling is paused"),
     "paused out of bounds": (replace(POLICY, paused=True), seen(12, 0), (12, "Paused"), "scaling is paused"),
