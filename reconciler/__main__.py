@@ -2,6 +2,8 @@
 
 import sys
 
+from render import streams
+
 
 def main() -> None:
     """Run the command; without the extra that it needs, say how to get it."""
@@ -10,7 +12,8 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         where = "'celery-render[reconciler]', or '.[reconciler]' in a checkout"
         sys.exit(f"celery-reconcile needs the package {missing.name}: pip install {where}")
-    cli.main(prog_name="kubectl celery" if sys.argv[0].endswith("kubectl-celery") else "celery-reconcile")
+    name = "kubectl celery" if sys.argv[0].endswith("kubectl-celery") else "celery-reconcile"
+    streams.begin(cli.main, 2, name)  # 1 means much: that something would change, or could not be done
 
 
 if __name__ == "__main__":

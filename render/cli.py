@@ -4,12 +4,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shutil import copyfileobj
-from tempfile import TemporaryFile
+from tempfile import SpooledTemporaryFile
 
 import click
 
-from render import emit, function, pipeline, schema, since, starter, write
+from render import emit, function, pipeline, read, schema, since, starter, streams, write
 from render.errors import InvalidInput, Problem, UnsafeOutput
+
+HELD_BYTES = 1 << 24
+"""What is to be printed waits in memory; more than this, in a file."""
 
 
 def _one(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
@@ -40,7 +43,7 @@ def _one(_context: click.Context, _parameter: click.Parameter, given: tuple[str,
 @click.option("--crd", is_flag=True, help="Print the CustomResourceDefinition, for the cluster.")
 @click.option("--function", "as_function", is_flag=True, help="Be called by kustomize: read and print a ResourceList.")
 @click.version_option(package_name="celery-render")
-def main(
+def command(
     files: tuple[str, ...], output: str | None, new_name: str | None, kubernetes: str | None, **flags: bool
 ) -> None:
     """Render CeleryApps into Kubernetes objects.
@@ -75,6 +78,10 @@ def main(
     except (InvalidInput, UnsafeOutput) as refusal:
         click.echo(str(refusal), err=True)
         sys.exit(1)
+
+
+def main() -> None:
+    streams.begin(command, code=1)
 
 
 def refuse_misuse(files: tuple[str, ...], output: str | None, prints: list[str], flags: dict[str, bool]) -> None:
@@ -131,7 +138,7 @@ def warned(warnings: Iterable[Problem]) -> None:
 
 def answer(known: schema.Schema, *, strict: bool) -> None:
     """Answer kustomize. Raises InvalidInput, of which kustomize shows what is on standard error, not the answer."""
-    answered = function.answer(sys.stdin.buffer.read(), known, strict=strict)
+    answered = function.answer(read.everything(read.STDIN), known, strict=strict)
     printed([answered.text])
     if answered.is_refused:
         raise InvalidInput(answered.problems)
@@ -140,13 +147,12 @@ def answer(known: schema.Schema, *, strict: bool) -> None:
 
 def printed(texts: Iterable[str]) -> None:
     """Print the texts, but only once all of them are there: nothing is said of a hundred apps if one is refused."""
-    with TemporaryFile() as waiting:
-        waiting.writelines(text.encode() for text in texts)
-        waiting.seek(0)
+    with SpooledTemporaryFile(HELD_BYTES) as waiting:
         try:
-            copyfileobj(waiting, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise  # whoever reads has seen enough: click ends quietly
+            for text in texts:
+                waiting.write(text.encode())
+            waiting.seek(0)
         except OSError as error:
-            raise UnsafeOutput(f"standard output: {error.strerror}") from error
+            raise UnsafeOutput(f"a temporary file: {error.strerror}: set TMPDIR to a folder with room") from error
+        copyfileobj(waiting, sys.stdout.buffer)
+        sys.stdout.buffer.flush()

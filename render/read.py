@@ -12,21 +12,27 @@ MAX_BYTES = 1024 * 1024
 
 def content(source: str) -> bytes:
     """Return the file's bytes. Raises InvalidInput when there is no such file, or when it is too large."""
+    found = everything(source, MAX_BYTES + 1)
+    if len(found) > MAX_BYTES:
+        raise refused(source, "is larger than 1 MiB: a CeleryApp is a page of YAML")
+    return found
+
+
+def everything(source: str, most: int = -1) -> bytes:
+    """Return all bytes there are, or the first of them. Raises InvalidInput."""
     try:
         if source == STDIN:
-            found = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with Path(source).open("rb") as file:
-                found = file.read(MAX_BYTES + 1)
+            if sys.stdin is None:
+                raise refused(source, "standard input is closed: name a file, or pipe one into it")
+            return sys.stdin.buffer.read(most)
+        with Path(source).open("rb") as file:
+            return file.read(most)
     except IsADirectoryError:
         raise refused(source, "is a directory: name the YAML files in it") from None
     except FileNotFoundError:
         raise refused(source, "does not exist") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise refused(source, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(found) > MAX_BYTES:
-        raise refused(source, "is larger than 1 MiB: a CeleryApp is a page of YAML")
-    return found
 
 
 def refused(source: str, message: str) -> InvalidInput:

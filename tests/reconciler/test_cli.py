@@ -271,3 +271,44 @@ def test_the_replicas_of_an_installation_are_one_reconciler(pod):
 
 def test_without_a_lease_an_installation_is_its_host():
     assert Settings(**GIVEN, dry_run=False).installation == socket.gethostname()
+
+
+# Standard output
+
+
+PROGRAM = Path(sys.executable).with_name("celery-reconcile")
+SHOP = Path(__file__).parents[2] / "examples/shop/app.yaml"
+NOWHERE_TO_WRITE = {"> /dev/full": "No space left on device", ">&-": "is not open for writing"}
+
+
+@pytest.fixture
+def api_server():
+    """Return the URL of a server that answers every list with none."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            kind = "CeleryAppList" if "celeryapps" in self.path else "List"
+            body = json.dumps({"kind": kind, "items": [], "metadata": {"resourceVersion": "1"}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("where", NOWHERE_TO_WRITE)
+@pytest.mark.parametrize("command", ["--help", "status --help", "status -o json", f"simulate {SHOP} --hours 0.1"])
+def test_a_standard_output_that_takes_nothing_is_said_in_a_line(command, where, api_server, kubeconfig):
+    ended = subprocess.run(
+        ["sh", "-c", f"$0 {command} {where}", PROGRAM],
+        env=os.environ | {"KUBECONFIG": kubeconfig(api_server)},
+        capture_output=True, check=False, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (2, f"standard output: {NOWHERE_TO_WRITE[where]}\n")

@@ -390,3 +390,63 @@ def test_a_full_disk_behind_standard_output_is_said_in_a_line(arguments, tmp_pat
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([COMMAND, *arguments], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr.decode()) == (1, "standard output: No space left on device\n")
+
+
+FULL, CLOSED = "No space left on device", "is not open for writing"
+
+
+def shell(command, *arguments, cwd):
+    """Run a command with the redirections that a shell knows; $0 is the program."""
+    done = subprocess.run(["sh", "-c", command, *arguments], cwd=cwd, capture_output=True, check=False, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("$0 --help > /dev/full", FULL),
+        ("$0 app.yaml >&-", CLOSED),
+        ("$0 app.yaml <&- >&-", CLOSED),
+        ("$0 app.yaml -o out >&-", CLOSED),
+        ("$0 --help >&-", CLOSED),
+        ("$0 app.yaml 1< app.yaml", CLOSED),
+    ],
+)
+def test_a_standard_output_that_takes_nothing_is_said_in_a_line(command, words, tmp_path):
+    app(tmp_path)
+    assert shell(command, COMMAND, cwd=tmp_path) == (1, "", f"standard output: {words}\n")
+
+
+def test_what_is_written_is_written_though_nobody_is_told(tmp_path):
+    app(tmp_path)
+    shell("$0 app.yaml -o out >&-", COMMAND, cwd=tmp_path)
+    assert names(tmp_path / "out") == SHOP
+
+
+def test_who_has_read_enough_is_told_nothing(tmp_path):
+    app(tmp_path)
+    assert shell("$0 app.yaml | true", COMMAND, cwd=tmp_path) == (0, "", "")
+
+
+@pytest.mark.parametrize("arguments", ["-", "--function"])
+def test_a_closed_standard_input_is_said_in_a_line(arguments, tmp_path):
+    words = "-: standard input is closed: name a file, or pipe one into it\n"
+    assert shell(f"$0 {arguments} <&-", COMMAND, cwd=tmp_path) == (1, "", words)
+
+
+def test_standard_output_needs_no_temporary_file(tmp_path):
+    app(tmp_path)
+    out = run("app.yaml", cwd=tmp_path)
+    assert shell("ulimit -f 0; $0 app.yaml", COMMAND, cwd=tmp_path) == out
+
+
+def test_much_output_waits_in_a_temporary_file_and_where_there_is_none_it_says_so(tmp_path):
+    app(tmp_path)
+    little = "from render import cli; cli.HELD_BYTES = 1; cli.main()"
+    ask = ('$0 -c "$1" app.yaml', sys.executable, little)
+    assert shell(*ask, cwd=tmp_path) == run("app.yaml", cwd=tmp_path)
+    code, out, err = shell("ulimit -f 0; " + ask[0], *ask[1:], cwd=tmp_path)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(
+        r"a temporary file: No usable temporary directory found in .*: set TMPDIR to a folder with room\n", err
+    )
