@@ -1,11 +1,13 @@
 """The cluster as the reconciler sees it: raw JSON in and out. The only importer of `kubernetes`."""
 
 import builtins
+import logging
 import os
 import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
@@ -35,6 +37,7 @@ _RELEASE = re.compile(r"v(\d+\.\d+)\.")
 SILENCE_SECONDS = 90.0
 """Without an event nor a bookmark, after which a watch is taken for broken."""
 _CONNECTIONS = 64
+_URL = re.compile(r"https?://[^/]", re.IGNORECASE)
 
 
 class Where(NamedTuple):
@@ -238,24 +241,61 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
     configuration = client.Configuration()
     configuration.connection_pool_maxsize = _CONNECTIONS
     try:
-        config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
+        with _logged() as plugin_failures:
+            config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
         contexts, current = config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
         chosen = next((each for each in contexts if each["name"] == context), current)
         namespace = chosen["context"].get("namespace") or "default"
         pool = _pool(configuration, rest.RESTClientObject(configuration).pool_manager)
     except (config.ConfigException, OSError) as error:
-        looked = where if named else f"{where}, and this is no pod"
-        raise errors.NoCluster(f"no cluster: looked into {looked}: {str(error).rstrip('.')}: {hint}") from error
+        looked = getattr(error, "filename", None) or (where if named else f"{where}, and this is no pod")
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise errors.NoCluster(f"no cluster: looked into {looked}: {why}: {hint}") from error
     except Exception as error:  # that which is read is hardly checked, so it may end in any of them
         mark = getattr(error, "problem_mark", None)
         why = f"line {mark.line + 1} of {mark.name} is no YAML" if mark else f"{where} is no kubeconfig"
         raise errors.NoCluster(f"no cluster: {why}: {hint}") from error
+    origin = f"context {chosen['name']} of {where}"
+    if plugin_failures:
+        why = _of_plugin(path, chosen["context"]["user"], plugin_failures[0])
+        raise errors.NoCluster(f"no cluster: {why} ({origin})")
+    if not _URL.match(configuration.host):
+        url = f"https://{configuration.host.rpartition('://')[2] or 'HOST:PORT'}"
+        raise errors.NoCluster(f"no cluster: server: {configuration.host!r} is no URL: write {url} ({origin})")
     return Access(
         configuration.host,
         lambda: pool,
         lambda: configuration.auth_settings().get("BearerToken", {}).get("value"),
         namespace,
+        origin,
     )
+
+
+@contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Yield what is then logged by functions of `logging`, and not shown: all that `kubernetes` does with failures."""
+    found: list[str] = []
+
+    def heard(record: logging.LogRecord) -> bool:
+        found.append(record.getMessage())
+        return False
+
+    logging.root.addFilter(heard)
+    try:
+        yield found
+    finally:
+        logging.root.removeFilter(heard)
+
+
+def _of_plugin(path: str | None, user: str, failure: str) -> str:
+    """Return what is wrong with the credential plugin of a user, and what to do."""
+    from kubernetes.config import kube_config  # noqa: PLC0415
+
+    read = kube_config.KubeConfigMerger(path or kube_config.KUBE_CONFIG_DEFAULT_LOCATION)  # type: ignore[no-untyped-call]
+    command = read.config["users"].get_with_name(user)["user"]["exec"]["command"]
+    if not_started := re.match(r"\[Errno \d+\] ([^:]+)", failure):
+        return f"the credential plugin {command} cannot be started: {not_started[1]}: install it, or mend the PATH"
+    return f"the credential plugin {command} failed: {failure.removeprefix('exec: ')}: run it by itself until it works"
 
 
 def _pool(configuration: Any, pool: urllib3.PoolManager) -> urllib3.PoolManager:

@@ -4,6 +4,7 @@ A token that is refused is shown once more. Nothing else is tried again here: th
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import urllib3
 from reconciler.cluster import errors
 from reconciler.cluster.nesting import shallow
 from reconciler.model import FIELD_MANAGER, installed_by
+from render.errors import without_login
 
 CONNECT_SECONDS = 3.0
 UNAUTHORIZED, NOT_FOUND = 401, 404
@@ -26,6 +28,8 @@ LONGEST_WAIT_SECONDS = 2.0
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": FIELD_MANAGER}
 _UNTYPED = "failed to create typed patch object"
 """How a 500 begins that is a 400: a field the server does not know (kubernetes/kubernetes#139253)."""
+_NOISE = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): |\[Errno -?\d+\] ")
+"""Of urllib3's messages: what is said of the server already, and numbers beside their words."""
 
 _READ_BYTES = 1 << 16
 DEEPEST = 200
@@ -51,6 +55,12 @@ class Access(NamedTuple):
     """Both are asked for every request: authorities and tokens are replaced while we run."""
     namespace: str = "default"
     """The pod's own, or that of the kubeconfig's context."""
+    origin: str = ""
+    """Where it is written, as messages name it: `context kind of ~/.kube/config`; empty in a pod."""
+
+    def __str__(self) -> str:
+        server = without_login(self.server)
+        return f"{server} ({self.origin})" if self.origin else server
 
 
 class Request(NamedTuple):
@@ -158,7 +168,7 @@ class Transport:
             yield
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self.count(request.verb, "error")
-            raise errors.Unavailable(f"{request}: {error}") from error
+            raise errors.Unavailable(f"{request}: {self.access}: {_NOISE.sub('', str(error))}") from error
 
 
 def _answer(response: urllib3.BaseHTTPResponse, deadline: float) -> Answer:

@@ -1,5 +1,6 @@
 """Objects as the API server keeps them, for stages that are tested by value."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -63,3 +64,21 @@ def moment():
     """Return a function: so many seconds after noon, by two clocks that do not agree."""
     noon, steady = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)
     return lambda seconds: Moment(noon + timedelta(seconds=seconds), steady + timedelta(seconds=seconds))
+
+
+@pytest.fixture
+def kubeconfig(tmp_path):
+    """Return a function: a kubeconfig `kc` in tmp_path, of such a server, with the context `a`."""
+
+    def kubeconfig(server, **user):
+        path = tmp_path / "kc"
+        config = {
+            "current-context": "a",
+            "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u", "namespace": "web"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": user or {"token": "t"}}],
+        }
+        path.write_text(json.dumps(config))
+        return path
+
+    return kubeconfig
