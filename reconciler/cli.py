@@ -14,7 +14,7 @@ import click
 from reconciler.cluster import cache, errors
 from reconciler.cluster.client import Cluster, Where
 from reconciler.cluster.transport import Transport
-from reconciler.options import Command, Number, option
+from reconciler.options import Command, Number, Whole, option
 from reconciler.scaling.brokers.hosts import Hosts
 from reconciler.scaling.simulation import cli as simulate_cli
 from reconciler.service import logs, shown
@@ -99,20 +99,30 @@ def main() -> None:
 @option(
     "--interval",
     "interval_seconds",
-    type=Number(min=1),
+    type=Number(1),
     help="Seconds after which everything is listed again; else 300, or 10 without watches.",
 )
 @option("--once", is_flag=True, help="Look at every app once; exit 1 if something could not be done.")
 @option("--dry-run", is_flag=True, help="Ask the server and say what would be done, but write nothing.")
-@option("--concurrency", type=click.IntRange(1, 32), default=8, help="Apps looked at at a time.")
-@option("--rollouts", type=click.IntRange(1), default=5, help="Apps that a new release rolls at a time.")
+@option("--concurrency", type=Whole(1, 32), default=8, help="Apps looked at at a time.")
+@option("--rollouts", type=Whole(1), default=5, help="Apps that a new release rolls at a time.")
 @option("--watch/--no-watch", default=True, help="Hear at once what has changed.")
 @option("--leader-elect/--no-leader-elect", default=False, help="Write only while holding the Lease.")
 @option("--lease-namespace", metavar="NAME", help="Else the pod's own.")
 @option("--lease-name", metavar="NAME", default="celery-reconcile")
-@option("--lease-duration", type=click.IntRange(2), default=15, help="Seconds until another takes over after a crash.")
+@option(
+    "--lease-duration",
+    type=Whole(2, wanted="a number of seconds, such as 15"),
+    default=15,
+    help="Seconds until another takes over after a crash.",
+)
 @option("--identity", metavar="NAME", help="In the Lease, of this pod alone; else the host's name and a random part.")
-@option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="For /metrics, /healthz, /readyz; 0: none.")
+@option(
+    "--metrics-port",
+    type=Whole(0, 65535, wanted="a port, such as 8080"),
+    default=0,
+    help="For /metrics, /healthz, /readyz; 0: none.",
+)
 @option(
     "--metrics-authentication", is_flag=True, help="Show /metrics to those alone whom the API server knows and lets."
 )
@@ -130,13 +140,16 @@ def run(**given: Any) -> None:
     sys.exit(0 if went_well else 1)
 
 
-@main.command()
+@main.command(context_settings={"allow_extra_args": True})
 @looks
 def diff(**given: Any) -> None:
     """Show what would be changed.
 
-    Exit codes as of kubectl diff: 0 nothing, 1 something, 2 it could not be found out.
+    Exit codes as of kubectl diff: 0 nothing, 1 something, 2 it could not be found out, or told.
     """
+    if others := click.get_current_context().args:
+        wanted = "choose apps of the cluster with -n and -l; a file: celery-render FILE | kubectl diff -f -"
+        raise click.UsageError(f"{' '.join(others)}: diff takes neither files nor names: {wanted}")
     settings = Settings(**given)
     with reading(settings) as cluster:
         for namespace in settings.namespaces or (None,):
@@ -188,8 +201,10 @@ def status(names: tuple[str, ...], *, all_namespaces: bool, output: str | None, 
 def explain(name: str, **given: Any) -> None:
     """Tell what an app wants, what is there, what is being done, and what holds each group at its number."""
     settings = Settings(**given)
+    if len(settings.namespaces) > 1:
+        raise click.UsageError(f"{name} is in one namespace: name that one with -n.")
     with reading(settings) as cluster:
-        [namespace, *_] = settings.namespaces or (settings.access().namespace,)
+        [namespace] = settings.namespaces or (settings.access().namespace,)
         [app] = shown.apps(cluster, Where(namespace, settings.selector), [name]).items
         unready, notes = shown.unready(cluster, app)
         reported = shown.absence(cluster, (app.get("status") or {}).get("reconciler", ""))

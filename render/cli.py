@@ -92,6 +92,8 @@ def refuse_misuse(files: tuple[str, ...], output: str | None, prints: list[str],
         raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd, --function.")
     if output == "":
         raise click.UsageError("-o needs the name of a folder.")
+    if output == read.STDIN:
+        raise click.UsageError("-o names a folder: leave it out for standard output.")
     if output is not None and prints:
         raise click.UsageError("-o DIR goes with FILEs; --init, --schema, --crd and --function print.")
     if flags["check"] and output is None:

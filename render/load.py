@@ -183,7 +183,7 @@ class Reading:
         for _ in self.events:  # nothing may follow but the end
             pass
         if data is not None and not isinstance(data, dict) and not self.problems:
-            kind = "a list" if isinstance(data, list) else wording.short(data)[:20]
+            kind = "a list" if isinstance(data, list) else wording.short(data, 20)
             self.problem(event, (), f"is {kind}: write a CeleryApp (apiVersion, kind, metadata, spec)")
         return data
 

@@ -113,10 +113,11 @@ def described(value: Any, wanted: str = "") -> str:
     return f"the {name} {short(value)}"
 
 
-def short(value: Any) -> str:
+def short(value: Any, most: int = ONE_LINE) -> str:
     """Return the value as JSON, without the password of a URL, cut where it would fill the line."""
     text = without_login(json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= ONE_LINE else f"{text[: ONE_LINE - 1]}…"
+    end = '…"' if isinstance(value, str) else "…"
+    return text if len(text) <= most else f"{text[: most - len(end)]}{end}"
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:

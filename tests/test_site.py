@@ -97,7 +97,7 @@ def test_the_commands_of_a_page_have_the_options_they_are_given(source):
     for line in "".join(blocks(source, "console")).splitlines():
         if found := re.match(r"\$ (celery-render|celery-reconcile)( [^#|>]*)", line):
             program, arguments = found[1], found[2].split()
-            command = renderer.main if program == "celery-render" else reconciler.main.commands[arguments[0]]
+            command = renderer.command if program == "celery-render" else reconciler.main.commands[arguments[0]]
             known = {option for parameter in command.params for option in parameter.opts}
             assert {argument for argument in arguments if argument.startswith("-") and argument != "-"} <= known
 

@@ -1,11 +1,14 @@
 """reconciler/cli.py and settings.py: options, their environment variables, and what follows from them."""
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import fields
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from click.testing import CliRunner
 from reconciler import cli
 from reconciler.cluster import errors
 from reconciler.cluster.lease import Claim
+from reconciler.model import CELERY_APP, CHILD_KINDS, POD
 from reconciler.scaling.simulation import cli as simulate_cli
 from reconciler.service.settings import Settings
 
@@ -140,6 +144,7 @@ NO_KUBECONFIGS = {
     "nothing": ("", "looked into kc: Invalid kube-config. kc file is empty"),
     "other types": ("current-context: a\ncontexts: 3", "kc is no kubeconfig"),
     "no file": (None, "kc does not exist"),
+    "a folder": ("/", "looked into kc: Is a directory"),
 }
 
 
@@ -150,7 +155,9 @@ HINT = "set KUBECONFIG, or give --kubeconfig FILE and --context NAME"
 @pytest.mark.parametrize(("written", "why"), NO_KUBECONFIGS.values(), ids=NO_KUBECONFIGS)
 def test_a_file_that_is_no_kubeconfig_is_named(monkeypatch, tmp_path, written, why):
     monkeypatch.chdir(tmp_path)
-    if written is not None:
+    if written == "/":
+        Path("kc").mkdir()
+    elif written is not None:
         Path("kc").write_text(written)
     ended = CliRunner().invoke(cli.main, ["status", "--kubeconfig", "kc"])
     assert (ended.exit_code, ended.output) == (2, f"celery-reconcile: no cluster: {why}: {HINT}\n")
@@ -278,37 +285,78 @@ def test_without_a_lease_an_installation_is_its_host():
 
 PROGRAM = Path(sys.executable).with_name("celery-reconcile")
 SHOP = Path(__file__).parents[2] / "examples/shop/app.yaml"
+SPEC = {"image": "shop:1", "app": "shop", "workers": [{"name": "worker"}]}
+APP = {"metadata": {"name": "shop", "namespace": "web", "uid": "1", "generation": 1}, "spec": SPEC}
+LISTS = {kind.path("web"): f"{kind.name}List" for kind in (CELERY_APP, POD, *CHILD_KINDS)}
 NOWHERE_TO_WRITE = {"> /dev/full": "No space left on device", ">&-": "is not open for writing"}
 
 
 @pytest.fixture
 def api_server():
-    """Return the URL of a server that answers every list with none."""
+    """Yield the URL of an API server with one app and nothing else."""
 
-    class Answer(http.server.BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            kind = "CeleryAppList" if "celeryapps" in self.path else "List"
-            body = json.dumps({"kind": kind, "items": [], "metadata": {"resourceVersion": "1"}}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            path = self.path.partition("?")[0]
+            items = [APP] if path == CELERY_APP.path("web") else []
+            self.answer({"kind": LISTS.get(path), "items": items, "metadata": {}, "gitVersion": "v1.33.0"})
 
-        def log_message(self, *_args):
+        def do_PATCH(self):
+            self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def answer(self, body):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
+def shell(command, kubeconfig):
+    """Return how a command ends that a shell runs; $0 is celery-reconcile."""
+    options = {"CELERY_RECONCILE_NAMESPACE": "web", "CELERY_RECONCILE_LOG_LEVEL": "ERROR"}
+    environment = os.environ | options | {"KUBECONFIG": str(kubeconfig)}
+    ended = subprocess.run(["sh", "-c", command, PROGRAM], env=environment, capture_output=True, check=False, text=True)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
 @pytest.mark.parametrize("where", NOWHERE_TO_WRITE)
-@pytest.mark.parametrize("command", ["--help", "status --help", "status -o json", f"simulate {SHOP} --hours 0.1"])
+@pytest.mark.parametrize(
+    "command", ["--help", "status -o json", "explain shop", f"simulate {SHOP} --hours 0.1", "diff"]
+)
 def test_a_standard_output_that_takes_nothing_is_said_in_a_line(command, where, api_server, kubeconfig):
-    ended = subprocess.run(
-        ["sh", "-c", f"$0 {command} {where}", PROGRAM],
-        env=os.environ | {"KUBECONFIG": kubeconfig(api_server)},
-        capture_output=True, check=False, text=True,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (2, f"standard output: {NOWHERE_TO_WRITE[where]}\n")
+    told = (2, "", f"standard output: {NOWHERE_TO_WRITE[where]}\n")
+    assert shell(f"$0 {command} {where}", kubeconfig(api_server)) == told
+
+
+def test_a_difference_that_is_told_has_code_1(api_server, kubeconfig):
+    code, out, err = shell("$0 diff", kubeconfig(api_server))
+    assert (code, "Deployment" in out, err) == (1, True, "")
+
+
+# Wrong usage
+
+
+WRONG = {
+    "explain -n default,other shop": "shop is in one namespace: name that one with -n.",
+    "diff app.yaml": "app.yaml: diff takes neither files nor names: choose apps of the cluster with -n and -l; "
+    "a file: celery-render FILE | kubectl diff -f -",
+    "simulate app.yaml --hours abc": "'abc' is not a number: write a number of hours, such as 4.",
+    "simulate app.yaml --cpu-per-task 250m": "'250m' is not a whole number: write a number of millicores, such as 250.",
+    "run --metrics-port http": "'http' is not a whole number: write a port, such as 8080.",
+    "run --interval 5m": "'5m' is not a number: write a number of seconds, such as 10.",
+    "run --concurrency 1.5": "'1.5' is not a whole number: write a number such as 8.",
+}
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize(("command", "words"), WRONG.items())
+def test_wrong_usage_is_said_with_what_to_write(command, words):
+    ended = CliRunner().invoke(cli.main, command.split())
+    assert (ended.exit_code, ended.output.endswith(f"{words}\n")) == (2, True), ended.output

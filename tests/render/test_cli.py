@@ -294,6 +294,7 @@ def test_the_readme_names_the_versions_that_are_tried():
         pytest.param(["--nonsense"], id="an unknown option"),
         pytest.param(["app.yaml", "-o", ""], id="a folder without a name"),
         pytest.param(["app.yaml", "-o", "out", "-o", "more"], id="two folders"),
+        pytest.param(["app.yaml", "-o", "-"], id="standard output as a folder"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_with_a_hint(arguments, tmp_path):
