@@ -1,6 +1,7 @@
 """celery-reconcile simulate: files and options in, a table and a picture out."""
 
 import sys
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from reconciler.options import Number, option
+from reconciler.options import Number, Whole, option
 from reconciler.scaling.simulation import contender, shapes, simulate, summary, trace
 from reconciler.scaling.simulation.contender import Contender
 from reconciler.scaling.simulation.traffic import Traffic
@@ -50,8 +51,12 @@ class Options(NamedTuple):
     "--against", type=click.Choice(contender.RIVALS), multiple=True, help="Who else could scale it; may be repeated."
 )
 @option("--output", "-o", envvar=None, metavar="FILE", help="Draw it, as .svg or .png.")
-@option("--hours", type=Number(0.1, 1000), help="How long; else by the shape.")
-@option("--tasks-per-second", type=Number(0), help="On average; else three tenths of what the most pods can do.")
+@option("--hours", type=Number(0.1, 1000, wanted="a number of hours, such as 4"), help="How long; else by the shape.")
+@option(
+    "--tasks-per-second",
+    type=Number(0, wanted="a number of tasks, such as 2.5"),
+    help="On average; else three tenths of what the most pods can do.",
+)
 @option(
     "--task-seconds",
     type=Number(0.001),
@@ -62,7 +67,11 @@ class Options(NamedTuple):
 @option("--seed", type=int, default=0, help="Another seed, another chance.")
 @option("--step-seconds", type=Number(1, 600), default=15.0, help="From a decision to the next.")
 @option("--start-seconds", type=Number(0), default=20.0, help="From a new pod to its first task.")
-@option("--cpu-per-task", type=click.IntRange(1), help="Millicores; else a busy pod uses what it requests.")
+@option(
+    "--cpu-per-task",
+    type=Whole(1, wanted="a number of millicores, such as 250"),
+    help="Millicores; else a busy pod uses what it requests.",
+)
 def command(files: tuple[str, ...], **given: Any) -> None:
     """Show what would become of a load: backlog, waiting times, pods.
 
@@ -71,7 +80,7 @@ def command(files: tuple[str, ...], **given: Any) -> None:
     A trace has the columns seconds,arrivals,duration_seconds: so many tasks arrive from a second on until that of the
     next row, and run for so long.
 
-    Exit codes: 0 done, 1 a file is refused, 2 wrong usage.
+    Exit codes: 0 done, 1 a file is refused, 2 wrong usage, or it could not be told.
     """
     options = Options(**given)
     _refuse_what_a_trace_says(options.load)
@@ -134,13 +143,20 @@ def _contenders(files: tuple[str, ...], options: Options) -> list[Contender]:
                 app = pipeline.app(document, known)
                 group = _group(file, app.groups, options.group)
                 name = f"{app.name}/{group.name}"
-                found[f"{file} {name}" if name in found else name] = group, broker(app)
+                found[f"{_short(file, files)} {name}" if name in found else name] = group, broker(app)
         except InvalidInput as invalid:
             problems += invalid.problems
     if problems:
         raise InvalidInput(tuple(problems))
     ours = [Contender.of(name, *its) for name, its in found.items()]
     return [*ours, *(ours[0].rival(name) for name in options.against)]
+
+
+def _short(file: str, files: Iterable[str]) -> str:
+    """Return the end of a file's path that tells it from the others."""
+    own, all_parts = Path(file).parts, [Path(each).parts for each in files]
+    ends = (own[-length:] for length in range(1, len(own)))
+    return str(Path(*next((end for end in ends if sum(parts[-len(end) :] == end for parts in all_parts) == 1), own)))
 
 
 def _group(file: str, groups: tuple[Component, ...], name: str | None) -> Component:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from reconciler.scaling.model import Pod, Sample, Task, Usage
 from reconciler.scaling.pace import Counters
 from reconciler.scaling.simulation import contender
-from reconciler.scaling.simulation.contender import Contender, Remembered, Seen
+from reconciler.scaling.simulation.contender import Contender, Kind, Remembered, Seen
 from reconciler.scaling.simulation.traffic import Traffic
 from reconciler.scaling.simulation.workers import Queue, Removed, Span, Terms, Worker, Workers
 
@@ -56,6 +56,7 @@ class Run:
     """What became of the load."""
 
     name: str
+    kind: Kind
     moments: tuple[Moment, ...]
     waits: tuple[float, ...]
     """How long each task waited, in the order in which they began."""
@@ -87,6 +88,7 @@ def run(who: Contender, world: World) -> Run:
     pod_seconds = workers.gone_seconds + sum(now - worker.born_at for worker in workers.all)
     return Run(
         name=who.name,
+        kind=who.kind,
         moments=tuple(moments),
         waits=tuple(workers.waits),
         never_begun=world.traffic.arrivals - len(workers.waits),

@@ -1,11 +1,13 @@
 """The simulation: no task is lost or run twice, and what happens is what has to happen."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -23,6 +25,7 @@ from reconciler.scaling.simulation.traffic import Batch, Step, Traffic
 from reconciler.scaling.simulation.workers import Queue, Removed, Terms, Workers
 from render.model import Component
 
+DOCS = Path(__file__).parents[3] / "docs"
 EXAMPLES = Path(__file__).parents[3] / "examples"
 POLICY = Policy(1, 20, (), 4, Behavior(), 300, paused=False, concurrency=2)
 OURS = Contender("shop/worker", "reconciler", POLICY, grace_seconds=60, cpu_request=1000)
@@ -182,8 +185,8 @@ def test_no_task_is_cut_off_however_long_it_takes(load, seconds):
     result = simulated(
         Path(__file__).parents[3] / "docs/scaling/queue-4.yaml", "--load", load, "--task-seconds", seconds
     )
-    names, numbers = (re.split(r"\s{2,}", line.strip()) for line in result.output.splitlines())
-    assert dict(zip(reversed(names), reversed(numbers), strict=False))["CUT OFF"] == "0"
+    _, names, numbers = (re.split(r"\s{2,}", line.strip()) for line in result.output.splitlines())
+    assert dict(zip(reversed(names), reversed(numbers), strict=False))["OFF"] == "0"
 
 
 def test_keda_does_not_see_what_runs():
@@ -269,6 +272,7 @@ def test_by_night_there_is_less_than_by_day():
 
 RUN = Run(
     name="shop/worker",
+    kind="reconciler",
     moments=(Moment(15, 3, 2, 4.0, 1), Moment(30, 3, 0, 9.5, 2), Moment(45, 3, 0, 0.0, 2), Moment(60, 3, 0, 0.0, 1)),
     waits=(0.0, 4.0, 9.5),
     never_begun=0,
@@ -281,10 +285,11 @@ ROW = ["shop/worker", "3", "2", "4.0", "9.5", "9.5", "9.5", "1", "1.5", "2", "0.
 
 
 def test_the_table_has_a_row_for_each():
-    [head, row, other] = summary.table([RUN, replace(RUN, name="keda", waits=())]).splitlines()
+    [above, head, row, other] = summary.table([RUN, replace(RUN, name="keda", waits=())]).splitlines()
     assert re.split(r"\s{2,}", row) == ROW
     assert re.split(r"\s{2,}", other)[:4] == ["keda", "0", "2", "0.0"]
     assert len(re.split(r"\s{2,}", head)) == 15
+    assert above.split() == ["WAIT", "PODS", "POD-", "BUSY", "CUT", "NEVER"]
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 5), (95, 10), (99, 10), (100, 10), (1, 1), (10, 1), (11, 2)])
@@ -321,7 +326,7 @@ def test_the_command_prints_a_row_for_each_and_draws(tmp_path):
     quick = ("--load", "burst", "--hours", "0.5", "--against", "hpa-cpu", "--against", "keda", "-o", picture)
     result = simulated(EXAMPLES / "shop/app.yaml", *quick)
     assert result.exit_code == 0, result.output
-    assert [line.split()[0] for line in result.output.splitlines()] == ["WHO", "shop/worker", "hpa-cpu", "keda"]
+    assert [line.split()[0] for line in result.output.splitlines()[1:]] == ["WHO", "shop/worker", "hpa-cpu", "keda"]
     text = picture.read_text()
     assert text.startswith("<?xml")
     assert ">shop/worker<" in text
@@ -340,14 +345,59 @@ def test_the_command_reads_traces(tmp_path):
     trace = tmp_path / "trace.csv"
     trace.write_text("seconds,arrivals,duration_seconds\n0,7,1\n60,0,1\n")
     result = simulated(EXAMPLES / "shop/app.yaml", "--load", trace)
-    assert result.output.splitlines()[1].split()[:2] == ["shop/worker", "7"]
+    assert result.output.splitlines()[2].split()[:2] == ["shop/worker", "7"]
 
 
 def test_several_files_are_compared(tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text((EXAMPLES / "shop/app.yaml").read_text().replace("averageLength: 8", "averageLength: 4"))
     result = simulated(EXAMPLES / "shop/app.yaml", other, "--hours", "0.2")
-    assert [line.split("  ")[0] for line in result.output.splitlines()[1:]] == ["shop/worker", f"{other} shop/worker"]
+    assert [line.split("  ")[0] for line in result.output.splitlines()[2:]] == ["shop/worker", "other.yaml shop/worker"]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    files = [tmp_path / folder / "app.yaml" for folder in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        copy(EXAMPLES / "shop/app.yaml", file)
+    result = simulated(*files, "--hours", "0.2")
+    assert [line.split("  ")[0] for line in result.output.splitlines()[2:]] == [
+        "shop/worker",
+        "two/app.yaml shop/worker",
+    ]
+
+
+def test_the_table_fits_120_columns():
+    name, waits = "other.yaml shop/worker", (999.9,) * 100_000
+    table = summary.table([replace(RUN, name=name, waits=waits, pod_hours=999.9)])
+    assert max(map(len, table.splitlines())) <= 120
+
+
+def test_a_color_belongs_to_who_scales():
+    ours, hpa, keda = (replace(RUN, kind=kind) for kind in ("reconciler", "hpa", "keda"))
+    assert [*drawing.colors([ours, hpa, keda])] == ["C0", "C1", "C2"]
+    assert [*drawing.colors([ours, keda, hpa])] == ["C0", "C2", "C1"]
+    assert [*drawing.colors([ours, ours, ours, keda])] == ["C0", "C3", "C4", "C2"]
+
+
+@pytest.mark.parametrize("most", [1, 3, 10, 25])
+def test_pods_are_counted_in_whole_numbers(most, tmp_path):
+    moments = tuple(Moment(15.0 * number, number, 0, 0.0, number % (most + 1)) for number in range(1, 60))
+    drawing.save([replace(RUN, moments=moments)], tmp_path / "a.svg")
+    pods = re.search(r'id="axes_4".*?id="matplotlib.axis_8".*', (tmp_path / "a.svg").read_text(), re.DOTALL)[0]
+    ticks = re.findall(r">(\d+(?:\.\d+)?)</text>", pods.partition('id="matplotlib.axis_8"')[2])
+    assert len(ticks) >= 2
+    assert all(tick.isdigit() for tick in ticks)
+
+
+@pytest.mark.parametrize("picture", ["a.svg", "a.png"])
+def test_a_picture_that_cannot_be_written_whole_leaves_the_one_before(picture, tmp_path):
+    (tmp_path / picture).write_text("before")
+    command = f"ulimit -f 4; $0 simulate {EXAMPLES}/shop/app.yaml --hours 0.1 -o {picture}"
+    program = Path(sys.executable).with_name("celery-reconcile")
+    ended = subprocess.run(["sh", "-c", command, program], cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert (ended.returncode, ended.stderr) == (1, f"{picture}: File too large\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(picture, "before")]
 
 
 def test_what_is_not_simulated_is_said(tmp_path):
@@ -407,6 +457,10 @@ REFUSED = {
         (EXAMPLES / "shop/app.yaml", "-o", "/no/such/folder/run.svg"), 2,
         "Error: -o needs a folder that is there: /no/such/folder is none",
     ),
+    "a trace in place of an app": (
+        (DOCS / "scaling/nightly.csv",), 1,
+        f'{DOCS}/scaling/nightly.csv:1: is "seconds,arrivals,…": write a CeleryApp (apiVersion, kind, metadata, spec)',
+    ),
     "no trace but a folder": (
         (EXAMPLES / "shop/app.yaml", "--load", EXAMPLES), 1,
         f"{EXAMPLES}: is a folder: write the file of a trace in it",
@@ -421,7 +475,6 @@ def test_what_cannot_be_simulated_is_refused(args, code, message):
     assert result.output.splitlines()[-1] == message
 
 
-DOCS = Path(__file__).parents[3] / "docs"
 SHOWN = re.findall(
     r"```console\n\$ celery-reconcile simulate ((?!app).*)\n((?:.+\n)+)```", (DOCS / "scaling.md").read_text()
 )
@@ -441,7 +494,7 @@ def test_the_docs_show_what_is_printed(monkeypatch, tmp_path, args, shown):
 
 def test_the_docs_explain_what_is_never_begun():
     [explained] = re.findall(r"\| column \| meaning \|\n((?:\|.*\n)+)", (DOCS / "scaling.md").read_text())
-    assert {"BACKLOG", "CHANGES", "CUT OFF", "NEVER BEGUN"} <= {
+    assert {"BACKLOG", "POD-HOURS", "CHANGES", "BUSY TASKS", "CUT OFF", "NEVER BEGUN"} <= {
         row.split(" | ")[0][2:] for row in explained.splitlines()
     }
 
