@@ -118,7 +118,7 @@ def test_a_document_that_is_no_celeryapp_has_one_problem(head, message):
         ),
         pytest.param(
             f"{{name: shop, generateName: {'a' * 254}}}",
-            [f'metadata.generateName: must be lower-case letters, digits, dashes and dots, is "{"a" * 78}…'],
+            [f'metadata.generateName: must be lower-case letters, digits, dashes and dots, is "{"a" * 77}…"'],
             id="a prefix that is too long",
         ),
         pytest.param(f"{{name: shop, generateName: {'a' * 253}-}}", [], id="one that is not, since the dash may go"),
