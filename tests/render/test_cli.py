@@ -1,6 +1,7 @@
 """The command line as a user types it: what is printed, what is written, the exit code."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -451,3 +452,18 @@ def test_much_output_waits_in_a_temporary_file_and_where_there_is_none_it_says_s
     assert re.fullmatch(
         r"a temporary file: No usable temporary directory found in .*: set TMPDIR to a folder with room\n", err
     )
+
+
+@pytest.mark.parametrize(
+    ("program", "typed", "completed"), [("render", "--k", "--kubernetes"), ("reconcile", "st", "status")]
+)
+def test_a_shell_completes_options_and_commands(program, typed, completed):
+    name = f"celery-{program}"
+    variables = {
+        "COMP_WORDS": f"{name} {typed}",
+        "COMP_CWORD": "1",
+        f"_CELERY_{program.upper()}_COMPLETE": "bash_complete",
+    }
+    command = COMMAND.with_name(name)
+    done = subprocess.run([command], env=os.environ | variables, capture_output=True, text=True, check=False)
+    assert done.stdout == f"plain,{completed}\n"
