@@ -89,9 +89,12 @@ def refuse_misuse(files: tuple[str, ...], output: str | None, prints: list[str],
     if len(named := [*prints, *(["FILEs"] if files else [])]) > 1:
         raise click.UsageError(f"{', '.join(named[:-1])} and {named[-1]} do not go together: name one of them.")
     if not named:
-        raise click.UsageError("Name one or more FILEs, or one of --init NAME, --schema, --crd, --function.")
+        others = "--init NAME, --schema, --crd, --function"
+        raise click.UsageError(f"Name one or more FILEs (- is standard input), or one of {others}.")
     if output == "":
         raise click.UsageError("-o needs the name of a folder.")
+    if output is not None and output.startswith("="):
+        raise click.UsageError(f"-o takes its folder after a blank: -o {output[1:]}, or --output{output}.")
     if output == read.STDIN:
         raise click.UsageError("-o names a folder: leave it out for standard output.")
     if output is not None and prints:

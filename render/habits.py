@@ -41,6 +41,8 @@ URL_FROM = "write secretKeyRef; a URL without a password may stand in url in pla
 RESULTS = "write resultBackend: {urlFrom: {secretKeyRef: {name: NAME, key: KEY}}}"
 OBJECTS = "Secrets and ConfigMaps are made elsewhere: name them in envFrom, env or volumes"
 RATE = "it is a task's own: write rate_limit in its code, or settings: {task_default_rate_limit: 10/m} for all"
+LIMITS = "write resources: {limits: {cpu: 500m, memory: 256Mi}}"
+ROUTE = "the app's own task_routes and task_queues say it: remove it"
 RESTARTED = "the pods of a Deployment are always restarted: remove it"
 NETWORK = "pods find a Service by its name, in the cluster's own network: remove it"
 ONE_POD = "it is always one pod: remove it"
@@ -112,6 +114,8 @@ UNKNOWN = {
     "spec.workers[].kind": "a group is always a Deployment: remove it; " + CLAIM,
     "spec.workers[].scaling.targetCPUUtilizationPercentage": "write cpu: {averageUtilization: 80}",
     "spec.workers[].scaling.targetMemoryUtilizationPercentage": "write memory: {averageUtilization: 80}",
+    "spec.workers[].scaling.metrics": "write cpu: {averageUtilization: 80}, memory or queue, each by its name",
+    "spec.workers[].scaling.metric": "write cpu: {averageUtilization: 80}, memory or queue, each by its name",
     "spec.workers[].scaling.queueLength": "write queue: {averageLength: 5}, or {maxWaitSeconds: 30}",
     "spec.workers[].scaling.queue.length": "write averageLength: 5, of messages for each pod",
     "spec.workers[].scaling.cooldownPeriod": "write cooldownSeconds",
@@ -162,6 +166,19 @@ UNKNOWN = {
     "*.migrations": MIGRATE,
     "*.build": "an image that is built is named: write image: repository:tag",
     "*.depends_on": WAIT,
+    "*.valueFrom.secret": "write secretKeyRef: {name: NAME, key: KEY}",
+    "*.valueFrom.configMap": "write configMapKeyRef: {name: NAME, key: KEY}",
+    "*.mem_limit": LIMITS,
+    "*.cpus": LIMITS,
+    "*.stop_grace_period": "write terminationGracePeriodSeconds in a component",
+    "*.user": "write podSecurityContext: {runAsUser: 1000}",
+    "*.expose": NETWORK,
+    "*.logging": "pods write to the cluster's own logs: remove it; logLevel is a field",
+    "*.configs": OBJECTS,
+    "*.podTemplate": POD,
+    "*.exporter": METRICS,
+    "*.routing_key": ROUTE,
+    "*.exchange": ROUTE,
     "*.restart": RESTARTED,
     "*.deploy": "its parts are fields: write replicas in a group, and resources: {requests: {…}, limits: {…}}",
     "*.networks": NETWORK,
@@ -224,8 +241,8 @@ UNKNOWN = {
 
 SHAPES = {
     "spec.workers": "write - {name: worker, …}",
-    "spec.beat": "write beat: {} for all defaults; there is one beat, or none",
-    "spec.flower": "write flower: {} for all defaults; there is one Flower, or none",
+    "spec.beat": "write beat: {} for all defaults, or remove it for none",
+    "spec.flower": "write flower: {} for all defaults, or remove it for none",
     "spec.broker": "write broker: {urlFrom: …}, or {url: …} where it holds no password",
     "spec.resultBackend": "write resultBackend: {urlFrom: …}, or {url: …} where it holds no password",
     "spec.flower.auth": FLOWER_LOGIN,

@@ -25,6 +25,8 @@ def everything(source: str, most: int = -1) -> bytes:
             if sys.stdin is None:
                 raise refused(source, "standard input is closed: name a file, or pipe one into it")
             return sys.stdin.buffer.read(most)
+        if not source:
+            raise refused("FILE", "has an empty name: is a variable of the shell not set?")
         with Path(source).open("rb") as file:
             return file.read(most)
     except IsADirectoryError:

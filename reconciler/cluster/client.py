@@ -232,6 +232,7 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
     """Return the access a kubeconfig describes, credential plugins and proxies included. Raises NoCluster."""
     from kubernetes import client, config  # noqa: PLC0415 (0.2 s and 20 MB that a pod does not need)
     from kubernetes.client import rest  # noqa: PLC0415
+    from kubernetes.config import kube_config  # noqa: PLC0415
 
     named = path or os.environ.get("KUBECONFIG")
     where = named or "~/.kube/config"
@@ -240,16 +241,17 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         raise errors.NoCluster(f"no cluster: {named} does not exist: {hint}")
     configuration = client.Configuration()
     configuration.connection_pool_maxsize = _CONNECTIONS
+    read = None
     try:
+        read = kube_config.KubeConfigMerger(path or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config  # type: ignore[no-untyped-call]
         with _logged() as plugin_failures:
             config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
-        contexts, current = config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
-        chosen = next((each for each in contexts if each["name"] == context), current)
+        chosen = read["contexts"].get_with_name(context or read["current-context"]).value
         namespace = chosen["context"].get("namespace") or "default"
         pool = _pool(configuration, rest.RESTClientObject(configuration).pool_manager)
     except (config.ConfigException, OSError) as error:
         looked = getattr(error, "filename", None) or (where if named else f"{where}, and this is no pod")
-        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        why = getattr(error, "strerror", None) or _of_contexts(read, context) or str(error).rstrip(".")
         raise errors.NoCluster(f"no cluster: looked into {looked}: {why}: {hint}") from error
     except Exception as error:  # that which is read is hardly checked, so it may end in any of them
         mark = getattr(error, "problem_mark", None)
@@ -257,7 +259,8 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         raise errors.NoCluster(f"no cluster: {why}: {hint}") from error
     origin = f"context {chosen['name']} of {where}"
     if plugin_failures:
-        why = _of_plugin(path, chosen["context"]["user"], plugin_failures[0])
+        plugin = read["users"].get_with_name(chosen["context"]["user"])["user"]["exec"]["command"]
+        why = _of_plugin(plugin, plugin_failures[0])
         raise errors.NoCluster(f"no cluster: {why} ({origin})")
     if not _URL.match(configuration.host):
         url = f"https://{configuration.host.rpartition('://')[2] or 'HOST:PORT'}"
@@ -287,12 +290,15 @@ def _logged() -> Iterator[list[str]]:
         logging.root.removeFilter(heard)
 
 
-def _of_plugin(path: str | None, user: str, failure: str) -> str:
-    """Return what is wrong with the credential plugin of a user, and what to do."""
-    from kubernetes.config import kube_config  # noqa: PLC0415
+def _of_contexts(read: Any, context: str | None) -> str:
+    """Return which contexts there are, if the one that is asked for is not among them."""
+    found = [each.value["name"] for each in read["contexts"]] if read and read.safe_get("contexts") else []
+    is_lost = context and found and context not in found
+    return f"there is no context {context}, only {', '.join(found)}" if is_lost else ""
 
-    read = kube_config.KubeConfigMerger(path or kube_config.KUBE_CONFIG_DEFAULT_LOCATION)  # type: ignore[no-untyped-call]
-    command = read.config["users"].get_with_name(user)["user"]["exec"]["command"]
+
+def _of_plugin(command: str, failure: str) -> str:
+    """Return what is wrong with a credential plugin, and what to do."""
     if not_started := re.match(r"\[Errno \d+\] ([^:]+)", failure):
         return f"the credential plugin {command} cannot be started: {not_started[1]}: install it, or mend the PATH"
     return f"the credential plugin {command} failed: {failure.removeprefix('exec: ')}: run it by itself until it works"

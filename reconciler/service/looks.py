@@ -156,6 +156,10 @@ class Looks:
             found = list(pool.map(partial(self.look, holds=holds), apps))
         return [result for result in found if result]
 
+    def absent(self) -> list[str]:
+        """Return which of the namespaces that were named are not there."""
+        return [name for name in self.settings.namespaces if not self.cluster.has_namespace(name)]
+
     def add_all(self) -> None:
         for app in self.cache.apps.all():
             self.queue.add(app.ref)

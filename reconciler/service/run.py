@@ -85,10 +85,16 @@ def _holds(lease: Lease | Alone, term: int, bell: Bell) -> bool:
 
 def _once(looks: Looks, holds: Callable[[], bool]) -> bool:
     results = looks.look_at_all(holds)
+    absent = [] if results else looks.absent()
+    for name in absent:
+        log.error("there is no namespace %s", name)
     if waiting := looks.rollouts.counts["waiting"]:
         log.warning("%s apps wait until fewer roll out: run it again", waiting)
     return (
-        holds() and not any(store.problem for store in looks.cache.stores) and not any(each.problem for each in results)
+        holds()
+        and not absent
+        and not any(store.problem for store in looks.cache.stores)
+        and not any(each.problem for each in results)
     )
 
 

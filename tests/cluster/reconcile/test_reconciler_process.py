@@ -134,6 +134,9 @@ def test_what_is_not_there_is_said(once, cluster, environment):
         reconcile = [sys.executable, "-m", "reconciler", command, "--kubeconfig", cluster.kubeconfig]
         ended = subprocess.run([*reconcile, "-n", "nope"], env=environment, check=False, capture_output=True, text=True)
         assert (ended.returncode, ended.stderr) == (2, "celery-reconcile: there is no namespace nope\n"), command
+    reconcile[3:4] = ["run", "--once"]
+    ended = subprocess.run([*reconcile, "-n", "nope"], env=environment, check=False, capture_output=True, text=True)
+    assert (ended.returncode, "ERROR there is no namespace nope\n" in ended.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("shop")

@@ -1,5 +1,6 @@
 """What is said of a kubeconfig that leads to no cluster: which it is, and what to do, in one line."""
 
+import json
 import os
 import socket
 import subprocess
@@ -12,11 +13,11 @@ import pytest
 PROGRAM = Path(sys.executable).with_name("celery-reconcile")
 
 
-def said(path):
+def said(path, *options):
     """Return what is said when this kubeconfig is asked for apps, without what all of it begins with."""
     environment = os.environ | {"KUBECONFIG": "kc"}
     ended = subprocess.run(
-        [PROGRAM, "status"], cwd=path.parent, env=environment, capture_output=True, check=False, text=True
+        [PROGRAM, "status", *options], cwd=path.parent, env=environment, capture_output=True, check=False, text=True
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     return ended.stderr.removeprefix("celery-reconcile: ")
@@ -84,3 +85,16 @@ def _answer_in_plain(server):
     with server.accept()[0] as connection:
         connection.recv(1000)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_context_is_chosen_though_none_is_the_current_one(kubeconfig):
+    path = kubeconfig("https://127.0.0.1:1")
+    path.write_text(
+        json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "current-context"})
+    )
+    assert "https://127.0.0.1:1 (context a of kc)" in said(path, "--context=a")
+    assert "Expected key current-context" in said(path)
+
+
+def test_the_contexts_there_are_are_named_where_another_is_asked_for(kubeconfig):
+    assert "kc: there is no context b, only a: " in said(kubeconfig("https://127.0.0.1:1"), "--context=b")
