@@ -147,7 +147,7 @@ def _argument(path: Path, data: dict[str, Any]) -> str:
 
 def _stray(path: Path, message: str, data: dict[str, Any]) -> str:
     """Return which volume the mounts do not find, where a rule says that there is one: its own words cannot tell."""
-    if "names a volume" not in message:
+    if "names a volume" not in message or not isinstance(path[-1], int):
         return ""
     spec, is_of_group = data["spec"], path[-2] == "workers"
     block = reduce(getitem, path if is_of_group else path[:-2], data)  # type: ignore[arg-type]
