@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
-from functools import reduce
-from operator import getitem
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -142,7 +140,13 @@ def _of_value(error: ValidationError, path: Path) -> str:
 
 def _argument(path: Path, data: dict[str, Any]) -> str:
     """Return what to write in place of the argument that breaks a rule, if it is one, and that is known."""
-    return habits.argument(reduce(getitem, path, data)) if path[-2:-1] == ("args",) else ""  # type: ignore[arg-type]
+    return habits.argument(_at(path, data)) if path[-2:-1] == ("args",) else ""
+
+
+def _at(path: Path, value: Any) -> Any:
+    for step in path:
+        value = value[step]
+    return value
 
 
 def _stray(path: Path, message: str, data: dict[str, Any]) -> str:
@@ -150,7 +154,7 @@ def _stray(path: Path, message: str, data: dict[str, Any]) -> str:
     if "names a volume" not in message or not isinstance(path[-1], int):
         return ""
     spec, is_of_group = data["spec"], path[-2] == "workers"
-    block = reduce(getitem, path if is_of_group else path[:-2], data)  # type: ignore[arg-type]
+    block = _at(path if is_of_group else path[:-2], data)
     volumes = {volume["name"] for each in (block, spec) for volume in each.get("volumes", ())}
     lost = next(mount["name"] for mount in block["volumeMounts"] if mount["name"] not in volumes)
     owner = f"group {block['name']}" if is_of_group else path[-3]

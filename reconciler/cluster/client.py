@@ -232,7 +232,6 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
     """Return the access a kubeconfig describes, credential plugins and proxies included. Raises NoCluster."""
     from kubernetes import client, config  # noqa: PLC0415 (0.2 s and 20 MB that a pod does not need)
     from kubernetes.client import rest  # noqa: PLC0415
-    from kubernetes.config import kube_config  # noqa: PLC0415
 
     named = path or os.environ.get("KUBECONFIG")
     where = named or "~/.kube/config"
@@ -241,9 +240,9 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         raise errors.NoCluster(f"no cluster: {named} does not exist: {hint}")
     configuration = client.Configuration()
     configuration.connection_pool_maxsize = _CONNECTIONS
-    read = None
+    read = None  # below, what mypy is silenced about: `kubernetes` has no types
     try:
-        read = kube_config.KubeConfigMerger(path or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config  # type: ignore[no-untyped-call]
+        read = config.kube_config.KubeConfigMerger(path or config.KUBE_CONFIG_DEFAULT_LOCATION).config  # type: ignore[no-untyped-call]
         with _logged() as plugin_failures:
             config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
         chosen = read["contexts"].get_with_name(context or read["current-context"]).value

@@ -79,7 +79,9 @@ def test_the_mode_is_a_column(settled, reconciler):
 
 def test_an_app_that_begins_as_off_gets_nothing_but_a_status(shop, reconciler):
     shop.take(reconcile="Off")
-    assert reconciler.serve().conditions == {"Off": "True"}  # Prometheus is told: it is not that it is not ready
+    found = reconciler.serve()
+    assert found.steps == ()
+    assert found.conditions == {"Off": "True"}  # Prometheus is told: it is not that it is not ready
     assert reconciler.written == {"status": 1}
     assert shop.names() == set()
 
