@@ -6,6 +6,7 @@ from typing import Any
 
 from render.hazards.hazard import FORKING, Hazard, Part, broker, groups, parts
 from render.model import CeleryApp
+from render.wording import SECONDS
 
 OWN_END_SECONDS = 15
 """What a worker takes itself to end."""
@@ -14,7 +15,6 @@ LIMITING = FORKING | {"gevent", "solo"}
 VISIBILITY_SECONDS = {"Redis": 3600, "SQS": 1800}
 """What kombu takes where nothing is set."""
 SLEEP = re.compile(r"\bsleep\s+(\d+)(?:\.\d+)?([smh]?)\b")
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def short_grace(app: CeleryApp) -> Iterator[Hazard]:
@@ -81,7 +81,7 @@ def _pre_stop(part: Part) -> int:
     """Return the seconds that a hook sleeps, as far as its command tells."""
     hook = _hook(part)
     command = " ".join((hook.get("exec") or {}).get("command") or ())
-    slept = sum(int(number) * UNITS[unit] for number, unit in SLEEP.findall(command))
+    slept = sum(int(number) * SECONDS[unit or "s"] for number, unit in SLEEP.findall(command))
     return slept + int((hook.get("sleep") or {}).get("seconds") or 0)
 
 
