@@ -35,7 +35,7 @@ MAX_DEPTH = 64
 NO_APP = "write a CeleryApp, see celery-render --init NAME"
 
 SEPARATOR = re.compile(r"^---.*\n?", re.MULTILINE)
-ANCHOR = re.compile(r"[\w-]+", re.ASCII)
+ANCHOR = re.compile(r"&[\w-]+(?!\S)", re.ASCII)
 LOST = re.compile("[\x7f-\x9f\ufffe\uffff]")
 """kustomize writes them as they are, then reads another text (NEL) or nothing."""
 NOT_KEPT = "the character {0!a} does not survive kustomize: remove it"
@@ -57,6 +57,7 @@ REFUSED = (
     ),
 )
 NOT_QUOTED = "text with ${…} needs quotes within […] and {…}: write the value, or quotes where a shell fills it in"
+NO_TAG = "a tag cannot stand here: quote the value if it is text"
 NO_TAB = "a tab cannot stand here: use spaces"
 TAB = re.compile(" *\t")
 TEMPLATE = re.compile(r"[^#\"'\n]*\{\{")
@@ -76,6 +77,15 @@ SLIPS = (
     (re.compile(r" *(?:- +)*([A-Za-z][\w.-]*):(?!//)(?=\S)"), "a space is missing after the colon: write {1}: …"),
 )
 """What a line begins with that was meant otherwise, where the text is not YAML."""
+STRUCTURE = (
+    None,
+    "while scanning a simple key",
+    "while parsing a block mapping",
+    "while parsing a block collection",
+    "while parsing a flow mapping",
+    "while parsing a flow sequence",
+)
+"""What the parser was about where such a line can be the cause; of a scalar or a tag it says itself what is wrong."""
 IN_PLAIN_WORDS = {
     "<document start>": "the document ended above: check the indentation, or begin another with ---",
     "found '<block mapping start>'": "is indented as nothing above: align it with the fields that it stands beside",
@@ -86,10 +96,11 @@ IN_PLAIN_WORDS = {
     "expected chomping or indentation": "after | or > comes a new line, or a space and a comment",
     "expected ',' or ']'": "a comma is missing, or the ] of the list that begins in line {line}",
     "expected ',' or '}'": "a comma is missing, or the }} of the object that begins in line {line}",
+    "unknown escape character": r"\{character} is no escape: write \\ for a backslash, or the text in single quotes",
     "cannot start any token": "text cannot begin with {character}: write it in quotes",
-    "undefined tag handle": "a tag cannot stand here: quote the value if it is text",
-    "ing a tag": "a tag cannot stand here: quote the value if it is text",
-    "ing an tag": "a tag cannot stand here: quote the value if it is text",
+    "undefined tag handle": NO_TAG,
+    "ing a tag": NO_TAG,
+    "ing an tag": NO_TAG,
 }
 
 
@@ -216,10 +227,10 @@ class Reading:
             return self.at(opening.index, wording.TEMPLATE if self.is_template(opening) else not_closed)
         if self.chunk.startswith("${", mark.index - 1):
             return self.at(mark.index - 1, NOT_QUOTED)
-        if "\t" in self.chunk[mark.index - 1 : mark.index + 1]:
+        if error.context not in STRUCTURE or "\t" in self.chunk[mark.index - 1 : mark.index + 1]:
             return None
-        marks = [error.context_mark] if error.context == "while scanning a simple key" else []
-        starts = [self.chunk.rfind("\n", 0, each.index) + 1 for each in (*marks, mark)]
+        begins = error.context_mark if error.context == "while scanning a simple key" else mark
+        starts = [self.chunk.rfind("\n", 0, begins.index) + 1]
         if "mapping values are not allowed" in problem:  # by what stands above it is the rest of a text
             starts.append(self.chunk.rfind("\n", 0, len(self.chunk[: starts[-1]].rstrip())) + 1)
         found = ((pattern.match(self.chunk, start), message) for start in starts for pattern, message in SLIPS)
@@ -248,12 +259,14 @@ class Reading:
         elif error.problem == "could not find expected ':'":
             mark, message = begun, NO_FIELD
         elif error.problem == "found unexpected end of stream":
-            mark, message = begun, NOT_CLOSED
+            mark, message = begun, NO_TAB if self.chunk.startswith("\t", begun.index - 1) else NOT_CLOSED
+        elif before.endswith("\t") or after.startswith("\t"):
+            message = NO_TAB
+        elif before.endswith("!"):
+            message = NO_TAG
         elif isinstance(last, ScalarEvent) and last.style in QUOTES and last.end_mark.index == len(before):
             is_long, until = last.end_mark.line > last.start_mark.line, self.above + last.end_mark.line + 1
             mark, message = last.start_mark, CLOSED_LATE.format(until) if is_long else CLOSED_EARLY
-        elif before.endswith("\t") or after.startswith("\t"):
-            message = NO_TAB
         return Problem(self.source, self.above + mark.line + 1, (), f"column {mark.column + 1}: {message}")
 
     def is_template(self, mark: Any) -> bool:
@@ -342,5 +355,5 @@ class Reading:
         """Note a tag, and an anchor of which other readers take a part for the value."""
         if event.ctag is not None:
             self.problem(event, path, f"has the tag {event.ctag}: remove it; quote the value if it is text")
-        if event.anchor and not ANCHOR.fullmatch(event.anchor):
+        if event.anchor and not ANCHOR.match(self.chunk, self.chunk.find("&", event.start_mark.index)):
             self.problem(event, path, f"has the anchor &{event.anchor}: remove it")

@@ -344,6 +344,16 @@ def test_documents_are_found_in_their_order(text):
             id="no space after a dash",
         ),
         pytest.param(
+            "k:\n  a: |+\n \n  -b: c\n---\n-a: \"\\q\"\n---\na: 'b'\t\n---\na:\n- !?!str 1\n",
+            [
+                "app.yaml:4: column 3: a block cannot begin with a line of spaces: remove them above",
+                r"app.yaml:6: column 7: \q is no escape: write \\ for a backslash, or the text in single quotes",
+                f"app.yaml:8: column 7: {load.NO_TAB}",
+                f"app.yaml:11: column 4: {load.NO_TAG}",
+            ],
+            id="a line that looks like a slip, where something else is wrong",
+        ),
+        pytest.param(
             " ---\na: 1\nb: 2\n",
             ["app.yaml:1: column 2: --- separates documents: write it without spaces before it"],
             id="a separator behind a space at the top",
