@@ -47,7 +47,7 @@ OURS_ALONE = {
     "an escaped slash": ("unknown escape character", rb"\\/"),  # kubectl reads it in JSON
     "a tab inside of brackets": ("a tab character that violates indentation", rb"[{\[].*\n\s*\t"),  # as above
     "an object without a kind": ("Object 'Kind' is missing", rb""),  # the next stages of both say so
-    "an API version that is no text": ("metadataOnlyObject.TypeMeta.apiVersion of type string", rb""),
+    "an API version that is no text": ("Go struct field metadataOnlyObject.", rb""),
 }
 """What we read and kubectl does not: what it says, and how the text looks. The value is nobody's doubt."""
 
