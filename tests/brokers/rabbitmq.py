@@ -22,12 +22,25 @@ _EPMD = '"$0" -port "$1" -address 127.0.0.1 & read line; kill $!; wait'  # it ha
 
 
 class Server:
-    """One that is given an authority takes over TLS only clients whose certificate that has signed."""
+    """One that is given an authority takes over TLS only clients whose certificate that has signed.
+
+    The HTTP API is that of its plugin for management, which is on where a server is asked for it.
+    """
 
     def __init__(
-        self, folder, certificate, address=HERE, vhosts=VHOSTS, *, authority=None, user=USER, password=PASSWORD
+        self,
+        folder,
+        certificate,
+        address=HERE,
+        vhosts=VHOSTS,
+        *,
+        authority=None,
+        user=USER,
+        password=PASSWORD,
+        with_http=False,
     ):
-        self.port, self.tls_port, self.dist_port, self.epmd_port = free_ports.take(4)
+        self.port, self.tls_port, self.dist_port, self.epmd_port, self.http_port = free_ports.take(5)
+        self.with_http = with_http
         self.folder, self.certificate, self.address, self.vhosts = folder, certificate, address, vhosts
         self.authority, self.user, self.password = authority, user, password
         self.log = folder / "log"
@@ -74,7 +87,7 @@ class Server:
         owner = {"user": self.user, "configure": ".*", "write": ".*", "read": ".*"}
         vhosts = [f"test-{number}" for number in range(self.vhosts)]
         definitions = {
-            "users": [{"name": self.user, "password": self.password, "tags": ""}],
+            "users": [{"name": self.user, "password": self.password, "tags": "management"}],
             "vhosts": [{"name": vhost} for vhost in vhosts],
             "permissions": [{"vhost": vhost, **owner} for vhost in vhosts],
         }
@@ -82,12 +95,14 @@ class Server:
         trusted = self.authority.path if self.authority else None
         clients = f"ssl_options.cacertfile = {trusted}\nssl_options.verify = verify_peer\n" if trusted else ""
         clients += "ssl_options.fail_if_no_peer_cert = true\n" if trusted else ""
+        http = f"management.tcp.ip = {self.address}\nmanagement.tcp.port = {self.http_port}\n" if self.with_http else ""
+        (self.folder / "plugins").write_text("[rabbitmq_management]." if self.with_http else "[].")
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = {self.address}:{self.port}\n"
             f"listeners.ssl.1 = {self.address}:{self.tls_port}\n"
             f"ssl_options.certfile = {self.certificate.path}\n"
             f"ssl_options.keyfile = {self.certificate.key}\n"
-            f"{clients}"
+            f"{clients}{http}"
             f"load_definitions = {self.folder}/definitions.json\n"
             "log.console = true\nlog.file = false\n"
         )

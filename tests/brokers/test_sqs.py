@@ -1,11 +1,11 @@
 """Amazon SQS, as moto's server plays it: counts beside kombu's own transport, and what is said when there are none."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
+from contextlib import ExitStack
 from urllib.parse import quote
 
+import amazon
 import boto3
 import free_ports
 import pytest
@@ -38,20 +38,8 @@ def _no_secret(caplog, capfd):
 @pytest.fixture
 def moto(tmp_path):
     """Return a function that starts a server, and returns its port."""
-    started = []
-
-    def start(**environment):
-        [port] = free_ports.take(1)
-        command = [Path(sys.executable).with_name("moto_server"), "-H", servers.HERE, "-p", str(port)]
-        with (tmp_path / "moto.log").open("wb") as log:
-            started.append(subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log))
-        servers.until(lambda: servers.answers(port), "an answer from moto")
-        return port
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait()
+    with ExitStack() as stack:
+        yield lambda **environment: stack.enter_context(amazon.running(tmp_path, **environment))
 
 
 @pytest.fixture

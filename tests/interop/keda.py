@@ -20,8 +20,8 @@ METRICS = "v1beta1.external.metrics.k8s.io"
 
 
 @contextmanager
-def running(plane, folder):
-    """Yield when KEDA serves metrics, and is asked about each ScaledObject."""
+def running(plane, folder, **own):
+    """Yield when KEDA serves metrics, and is asked about each ScaledObject. Its environment has what is its own."""
     kubeconfig = programs.log_in(plane, SYSTEM, ACCOUNT)
     built, source = programs.built("keda"), programs.required(MODULE, "keda")
     for path in sorted((source / "config/crd/bases").glob("*.yaml")):
@@ -33,6 +33,7 @@ def running(plane, folder):
         "POD_NAMESPACE": SYSTEM,
         "KEDA_CLUSTER_OBJECT_NAMESPACE": SYSTEM,
         "WATCH_NAMESPACE": "",
+        **own,
     }
     service, external, webhook, *others = [f"{servers.HERE}:{port}" for port in free_ports.take(8)]
     metrics, health, of_adapter, of_webhooks, health_of_webhooks = others

@@ -3,6 +3,8 @@
 import ssl
 from urllib.parse import quote
 
+import amazon
+import boto3
 import keda
 import pytest
 import rabbitmq
@@ -24,11 +26,13 @@ FALLS_BACK, FALLS_NOT_BACK = ("True", "FallbackExists"), ("False", "NoFallbackFo
 NOT_CONNECTED = ("FailedGetExternalMetric", "ScaledObjectCheckFailed")
 """What the HPA says of it, and KEDA if it looks into its ScaledObject meanwhile."""
 PATIENCE_SECONDS = 240
+REGION, KEY = "eu-west-1", {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+"""Where the queues of Amazon SQS are, and who KEDA is there."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _keda(plane, tmp_path_factory):
-    with keda.running(plane, tmp_path_factory.mktemp("keda")):
+    with keda.running(plane, tmp_path_factory.mktemp("keda"), **KEY):
         yield
 
 
@@ -52,7 +56,7 @@ def redis(program, tmp_path):
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory, certificates):
-    server = rabbitmq.Server(tmp_path_factory.mktemp("rabbitmq"), certificates.server, vhosts=8)
+    server = rabbitmq.Server(tmp_path_factory.mktemp("rabbitmq"), certificates.server, vhosts=9, with_http=True)
     with server.running():
         yield server
 
@@ -211,6 +215,67 @@ def test_the_url_of_rabbitmq_may_be_in_a_secret(shop, rabbit):
     shop.take({"type": "RabbitMQ", "urlFrom": secured.ref("broker", "url")}, "celery")
     send(rabbit.url("test-1"), "celery", 8)
     shop.until_pods(4)
+
+
+def test_over_the_http_api_of_rabbitmq_what_is_delivered_counts_too(shop, rabbit):
+    login = f"{rabbitmq.USER}:{quote(rabbitmq.PASSWORD, safe='')}"
+    shop.secret("broker", url=rabbit.url("test-8"), http=f"http://{login}@{servers.HERE}:{rabbit.http_port}/test-8")
+    target = {"parameter": "host", "name": "broker", "key": "http"}
+    identity = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": "http"}}
+    shop.cluster.apply(identity | {"spec": {"secretTargetRef": [target]}}).accepted()
+    by_http = {"pollingSeconds": 1, "authenticationRef": {"name": "http"}}
+    shop.take({"type": "RabbitMQ", "urlFrom": secured.ref("broker", "url")}, "celery", keda=by_http)
+    send(rabbit.url("test-8"), "celery", 8)
+    with Celery("shop", broker=rabbit.url("test-8")) as app, app.connection_for_read() as connection:
+        for _ in range(6):
+            assert connection.default_channel.basic_get("celery")
+        shop.until_pods(4)
+
+
+@pytest.mark.parametrize("is_predefined", [False, True])
+def test_queues_of_amazon_sqs_add_up_by_name_and_by_url_and_what_is_in_flight_counts(shop, tmp_path, is_predefined):
+    with amazon.running(tmp_path) as port:
+        client, urls = queues_on_sqs(port)
+        predefined = {"predefined_queues": {f"shop-{name}": {"url": url} for name, url in urls.items()}}
+        send_on_sqs(port, *urls, **(predefined if is_predefined else {}))
+        assert client.receive_message(QueueUrl=urls["a"])["Messages"]
+        take_on_sqs(shop, port, *urls, **(predefined if is_predefined else {}))
+        shop.until_pods(4)
+        shop.until_said("True", "ValidMetricFound")
+
+
+@pytest.mark.parametrize(("queues", "pods"), [("a", 2), ("ab", 4)])
+def test_without_amazon_sqs_fallback_holds_after_as_many_failures_as_it_says(shop, tmp_path, queues, pods):
+    with amazon.running(tmp_path) as port:
+        queues_on_sqs(port)
+        send_on_sqs(port, *queues)
+        take_on_sqs(shop, port, *queues)
+        shop.until_pods(pods)
+        assert shop.keda_says("Fallback") != FALLS_BACK
+    shop.until_pods(6)
+    shop.until(lambda: shop.keda_says("Fallback") == FALLS_BACK, "failures enough")
+
+
+def queues_on_sqs(port):
+    """Return a client of Amazon's own, and the URLs of the queues a and b, which it has made."""
+    login = {name.lower(): value for name, value in KEY.items()}
+    client = boto3.client("sqs", endpoint_url=f"http://{servers.HERE}:{port}", region_name=REGION, **login)
+    return client, {name: client.create_queue(QueueName=f"shop-{name}")["QueueUrl"] for name in ("a", "b")}
+
+
+def on_sqs(**more):
+    return {"broker_transport_options": {"region": REGION, "queue_name_prefix": "shop-", **more}}
+
+
+def send_on_sqs(port, *queues, **more):
+    for name in queues:
+        send(f"sqs://{':'.join(KEY.values())}@{servers.HERE}:{port}", name, 4, **on_sqs(**more))
+
+
+def take_on_sqs(shop, port, *queues, **more):
+    keda = {"pollingSeconds": 1, "fallback": {"failureThreshold": 3, "replicas": 6}}
+    group = {"settings": on_sqs(**more) | {"task_acks_late": True}}
+    shop.take({"url": f"sqs://{servers.HERE}:{port}"}, *queues, group=group, keda=keda)
 
 
 def test_a_group_goes_to_zero_and_comes_back(shop, redis):

@@ -1,0 +1,27 @@
+"""Amazon's services, as moto's server plays them: `amazon.running(folder)` is one with nothing in it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import free_ports
+import servers
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[int]:
+    """Yield the port of a server, which ends at the end."""
+    [port] = free_ports.take(1)
+    command = [Path(sys.executable).with_name("moto_server"), "-H", servers.HERE, "-p", str(port)]
+    with (
+        (folder / "moto.log").open("wb") as log,
+        subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            servers.until(lambda: servers.answers(port), "an answer from moto")
+            yield port
+        finally:
+            process.terminate()
