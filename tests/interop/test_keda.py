@@ -272,8 +272,9 @@ def send_on_sqs(port, *queues, **more):
         send(f"sqs://{':'.join(KEY.values())}@{servers.HERE}:{port}", name, 4, **on_sqs(**more))
 
 
-def take_on_sqs(shop, port, *queues, **more):
-    keda = {"pollingSeconds": 1, "fallback": {"failureThreshold": 3, "replicas": 6}}
+def take_on_sqs(shop, port, *queues, pods_without=6, **more):
+    fallback = {"fallback": {"failureThreshold": 3, "replicas": pods_without}} if pods_without else {}
+    keda = {"pollingSeconds": 1, **fallback}
     group = {"settings": on_sqs(**more) | {"task_acks_late": True}}
     shop.take({"url": f"sqs://{servers.HERE}:{port}"}, *queues, group=group, keda=keda)
 
@@ -300,6 +301,15 @@ def test_a_queue_that_nobody_has_declared_stops_no_other(shop, rabbit):
     send(rabbit.url("test-2"), "there", 8)
     shop.until_pods(4)
     assert rabbit.queues("test-2") == {"there"}
+
+
+def test_nor_does_one_on_amazon_sqs(shop, tmp_path):
+    with amazon.running(tmp_path) as port:
+        queues_on_sqs(port)
+        send_on_sqs(port, "a")
+        take_on_sqs(shop, port, "a", "never", pods_without=None)
+        shop.until_pods(2)
+        shop.until_said("True", "ValidMetricFound")
 
 
 def test_while_no_queue_is_declared_the_pods_stay_and_the_app_says_so(shop, rabbit):
