@@ -1,6 +1,7 @@
 """What people read in a terminal: a table of apps, and what a pass would change. Pure."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,36 +15,48 @@ from render.naming import BEAT, FLOWER
 READY_COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 
 
+HEAD = ("NAMESPACE", "APP", "COMPONENT", "READY", "RECONCILE", "WAIT", "WHY")
+
+
 class Row(NamedTuple):
     """What is shown of an app, or of one of its components."""
 
     namespace: str
     app: str
     component: str
+    """Empty for the app itself."""
     ready: str
-    """True, False or Unknown; of a group of workers, how many of how many pods."""
-    reconcile: str
-    wait: str
-    why: str
+    """True, False or Unknown."""
+    ready_replicas: int | None = None
+    desired_replicas: int | None = None
+    """Of a group of workers."""
+    reconcile: str = ""
+    """Of an app."""
+    wait_seconds: int | None = None
+    """Of a group that is scaled by its queue, where it is known."""
+    why: str = ""
 
     @property
-    def colour(self) -> str:
-        ready, slash, desired = self.ready.partition("/")
-        return READY_COLOURS[str(ready == desired) if slash else self.ready]
+    def cells(self) -> tuple[str, ...]:
+        """Return what stands below each word of HEAD."""
+        pods = "" if self.desired_replicas is None else f"{self.ready_replicas}/{self.desired_replicas}"
+        wait = "" if self.wait_seconds is None else f"{self.wait_seconds}s"
+        return (self.namespace, self.app, self.component, pods or self.ready, self.reconcile, wait, self.why)
 
 
 def table(rows: Iterable[Row], width: int | None, *, head: bool = True) -> str:
     """Return the rows under a head; the last column is cut where a line would be longer, None for never."""
-    rows = list(rows)
-    cells = [tuple(map(str.upper, Row._fields)), *rows] if head else rows
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1] if cells else []
+    shown = [(row.cells, READY_COLOURS[row.ready]) for row in rows]
+    if head:
+        shown.insert(0, (HEAD, ""))
+    widths = [max(map(len, column)) for column in zip(*(cells for cells, _ in shown), strict=True)][:-1]
     room = None if width is None else max(width - sum(widths) - 2 * len(widths), 10)
     lines = []
-    for each in cells:
-        padded = [text.ljust(size) for text, size in zip(each, widths, strict=False)]
-        if isinstance(each, Row):
-            padded[3] = click.style(each.ready, fg=each.colour) + padded[3][len(each.ready) :]
-        lines.append("  ".join([*padded, _cut(each[-1], room)]).rstrip())
+    for cells, colour in shown:
+        padded = [text.ljust(size) for text, size in zip(cells, widths, strict=False)]
+        if colour:
+            padded[3] = click.style(cells[3], fg=colour) + padded[3][len(cells[3]) :]
+        lines.append("  ".join([*padded, _cut(cells[-1], room)]).rstrip())
     return "\n".join(lines)
 
 
@@ -52,19 +65,30 @@ def rows(app: Manifest) -> Iterator[Row]:
     metadata, status = app["metadata"], app.get("status") or {}
     where = (metadata["namespace"], metadata["name"])
     ready = report.by_type(status).get("Ready", {"status": "Unknown", "message": "not looked at yet"})
-    yield Row(*where, "", ready["status"], (app.get("spec") or {}).get("reconcile", "Apply"), "", _why(app, ready))
+    reconcile = (app.get("spec") or {}).get("reconcile", "Apply")
+    yield Row(*where, "", ready["status"], reconcile=reconcile, why=_why(app, ready))
     for worker in status.get("workers") or ():
-        counts = f"{worker.get('readyReplicas', 0)}/{worker.get('desiredReplicas', worker.get('replicas', 0))}"
-        wait = f"{worker['waitSeconds']}s" if "waitSeconds" in worker else ""
-        yield Row(*where, worker["name"], counts, "", wait, worker.get("reason", ""))
+        counts = worker.get("readyReplicas", 0), worker.get("desiredReplicas", worker.get("replicas", 0))
+        are_ready, wait = str(counts[0] == counts[1]), worker.get("waitSeconds")
+        yield Row(*where, worker["name"], are_ready, *counts, wait_seconds=wait, why=worker.get("reason", ""))
     for name in (BEAT, FLOWER):
         if name in status:
-            yield Row(*where, name, str(bool(status[name].get("ready"))), "", "", status[name].get("reason", ""))
+            yield Row(*where, name, str(bool(status[name].get("ready"))), why=status[name].get("reason", ""))
 
 
 def as_json(apps: Iterable[Manifest]) -> str:
-    """Return the same rows as a JSON list of objects, whole."""
-    return json.dumps([row._asdict() for app in apps for row in rows(app)], indent=2, ensure_ascii=False)
+    """Return the same rows as a JSON list of objects, whole, without what a row has not."""
+    found = [_object(row) for app in apps for row in rows(app)]
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _object(row: Row) -> Manifest:
+    """Return a row by the names that the fields have in a status."""
+    return {
+        re.sub("_(.)", lambda letter: letter[1].upper(), name): value
+        for name, value in row._asdict().items()
+        if value not in ("", None)
+    }
 
 
 def _why(app: Manifest, ready: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 import json
 
 import click
-import pytest
 
 from reconciler.model import CELERY_APP, DEPLOYMENT, AppResult, Change, Outcome, Ref, StepResult
 from reconciler.status import text
@@ -79,25 +78,45 @@ def test_lines_are_no_longer_than_asked_for_unless_nothing_is_to_be_cut():
     assert "é" * 300 in table(long)
 
 
-@pytest.mark.parametrize(
-    ("row", "colour"), [("2/2", "green"), ("0/3", "red"), ("True", "green"), ("False", "red"), ("Unknown", "yellow")]
-)
-def test_what_is_well_is_green(row, colour):
-    assert text.Row("shop", "shop", "", row, "", "", "").colour == colour
+def test_what_is_well_is_green():
+    unknown = app("new", workers=[WORKER_STATUS, MAIL_STATUS])
+    lines = table(unknown, app("fine", conditions=ready("True"))).splitlines()
+    colours = {"green": "\x1b[32m", "red": "\x1b[31m", "yellow": "\x1b[33m"}
+    seen = [next((name for name, code in colours.items() if code in line), "") for line in lines]
+    assert seen == ["", "yellow", "green", "red", "green"]
 
 
 def test_the_same_for_programs():
-    [shop, worker, *_] = json.loads(text.as_json([BROKEN]))
-    assert shop == {
-        "namespace": "shop",
-        "app": "shop",
-        "component": "",
-        "ready": "False",
-        "reconcile": "Apply",
-        "wait": "",
-        "why": "mail: 0 of 3 are ready",
-    }
-    assert (worker["component"], worker["ready"], worker["wait"]) == ("worker", "2/2", "20s")
+    assert json.loads(text.as_json([BROKEN, app("off", "Off")])) == [
+        {
+            "namespace": "shop",
+            "app": "shop",
+            "ready": "False",
+            "reconcile": "Apply",
+            "why": "mail: 0 of 3 are ready",
+        },
+        {
+            "namespace": "shop",
+            "app": "shop",
+            "component": "worker",
+            "ready": "True",
+            "readyReplicas": 2,
+            "desiredReplicas": 2,
+            "waitSeconds": 20,
+        },
+        {
+            "namespace": "shop",
+            "app": "shop",
+            "component": "mail",
+            "ready": "False",
+            "readyReplicas": 0,
+            "desiredReplicas": 3,
+            "why": "no node has room",
+        },
+        {"namespace": "shop", "app": "shop", "component": "beat", "ready": "True"},
+        {"namespace": "shop", "app": "shop", "component": "flower", "ready": "False", "why": "0 of 1 pods ready"},
+        {"namespace": "shop", "app": "off", "ready": "Unknown", "reconcile": "Off", "why": "not looked at yet"},
+    ]
 
 
 def test_changes_are_shown_field_by_field():
