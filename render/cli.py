@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from fnmatch import filter as matching
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
@@ -13,6 +14,9 @@ from render.errors import InvalidInput, Problem, UnsafeOutput
 
 HELD_BYTES = 1 << 24
 """What is to be printed waits in memory; more than this, in a file."""
+CELERYAPPS = "*/celeryapp-*.yaml"
+NEEDED = "needs its CRD first (celery-render --crd | kubectl apply --server-side -f -), and celery-reconcile to scale"
+"""What is said of the one child whose kind no cluster has by itself."""
 
 
 def _one(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> str | None:
@@ -125,6 +129,8 @@ def render(files: tuple[str, ...], output: str | None, known: schema.Schema, *, 
         *(f"{Path(output, name)} {removed}\n" for name in changes.removed),
     ]
     printed(lines or [f"{Path(output)}: up to date\n"])
+    for name in () if check else matching(changes.written, CELERYAPPS):
+        click.echo(f"{Path(output, name)} {NEEDED}", err=True)
     if lines and check:
         sys.exit(1)
 

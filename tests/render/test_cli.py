@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from render import since
+from render import cli, since
 from render.hazards import versions
 
 COMMAND = Path(sys.executable).with_name("celery-render")
@@ -63,6 +63,18 @@ def test_one_app_fills_a_folder_and_says_what_it_wrote(tmp_path):
     code, out, err = run("app.yaml", "-o", "out/", cwd=tmp_path)
     assert (code, err, names(tmp_path / "out")) == (0, "", SHOP)
     assert sorted(out.splitlines()) == [f"out/{name} written" for name in SHOP]
+
+
+def test_where_an_app_is_scaled_it_says_what_the_cluster_needs_but_only_when_that_is_written(tmp_path):
+    scaling = "scaling: {maxReplicas: 3, cpu: {averageUtilization: 80}}"
+    worker = f"{{name: worker, resources: {{requests: {{cpu: 100m}}}}, {scaling}}}"
+    path = app(tmp_path)
+    path.write_text(path.read_text().replace("app: shop}", f"app: shop, workers: [{worker}]}}"))
+    _, _, err = run("app.yaml", "-o", "out/", "--check", cwd=tmp_path)
+    assert "celeryapp" not in err
+    code, _, err = run("app.yaml", "-o", "out/", cwd=tmp_path)
+    assert (code, err.splitlines()[-1]) == (0, f"out/shop/celeryapp-shop.yaml {cli.NEEDED}")
+    assert "celeryapp" not in run("app.yaml", "-o", "out/", cwd=tmp_path)[2]
 
 
 def test_a_second_run_writes_nothing(tmp_path):
