@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from render import scalar, wording
+from render import mistyped, scalar, wording
 from render.errors import InvalidInput, Path, Problem, without_login
 from render.model import Document
 from render.scalar import Scalar
@@ -56,52 +56,7 @@ REFUSED = (
         "{0} is a directive to the YAML reader, which kubectl does not take: remove the line",
     ),
 )
-NOT_QUOTED = "text with ${…} needs quotes within […] and {…}: write the value, or quotes where a shell fills it in"
-NO_TAG = "a tag cannot stand here: quote the value if it is text"
-NO_TAB = "a tab cannot stand here: use spaces"
 TAB = re.compile(" *\t")
-TEMPLATE = re.compile(r"[^#\"'\n]*\{\{")
-QUOTES = ("'", '"')
-NOT_CLOSED = "the quote that opens here is not closed"
-CLOSED_LATE = "the quote that opens here closes in line {}, before other text: close it where its own text ends"
-CLOSED_EARLY = (
-    "other text follows the quote that opens here: write \\\" within \"…\", '' within '…', for one that is text"
-)
-NO_FIELD = "a line of its own is a field: write key: value, or quote text that goes on here"
-NOT_CLOSED_BRACKET = "the {} that opens here is not closed"
-CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: .*)?$", re.MULTILINE)
-UNMERGED = "is left of a merge conflict: keep one side, and remove the lines <<<<<<<, ======= and >>>>>>>"
-SLIPS = (
-    (re.compile(r" +(?=---(\s|$))"), "--- separates documents: write it without spaces before it"),
-    (re.compile(r" *(?:- +)*-(?=([A-Za-z]\w*): )"), "a space is missing after the dash: write - {1}: …"),
-    (re.compile(r" *(?:- +)*([A-Za-z][\w.-]*):(?!//)(?=\S)"), "a space is missing after the colon: write {1}: …"),
-)
-"""What a line begins with that was meant otherwise, where the text is not YAML."""
-STRUCTURE = (
-    None,
-    "while scanning a simple key",
-    "while parsing a block mapping",
-    "while parsing a block collection",
-    "while parsing a flow mapping",
-    "while parsing a flow sequence",
-)
-"""What the parser was about where such a line can be the cause; of a scalar or a tag it says itself what is wrong."""
-IN_PLAIN_WORDS = {
-    "<document start>": "the document ended above: check the indentation, or begin another with ---",
-    "found '<block mapping start>'": "is indented as nothing above: align it with the fields that it stands beside",
-    "found '?'": "is indented as the dash above: align it with the first field of the item",
-    "mapping values are not allowed": "no field can begin here: align it with those above, or quote text with a colon",
-    # ruamel.yaml refuses what is YAML: https://yaml.org/spec/1.2.2/#8111-block-indentation-indicator
-    "more indented follow up line": "a block cannot begin with a line of spaces: remove them above",
-    "expected chomping or indentation": "after | or > comes a new line, or a space and a comment",
-    "expected ',' or ']'": "a comma is missing, or the ] of the list that begins in line {line}",
-    "expected ',' or '}'": "a comma is missing, or the }} of the object that begins in line {line}",
-    "unknown escape character": r"\{character} is no escape: write \\ for a backslash, or the text in single quotes",
-    "cannot start any token": "text cannot begin with {character}: write it in quotes",
-    "undefined tag handle": NO_TAG,
-    "ing a tag": NO_TAG,
-    "ing an tag": NO_TAG,
-}
 
 
 class Loaded(NamedTuple):
@@ -211,68 +166,11 @@ class Reading:
                     begun.pop()
                 yield last
         except MarkedYAMLError as error:
-            raise InvalidInput((self.slip(error, begun) or self.syntax(error, last),)) from error
+            line, message = mistyped.fault(mistyped.Broken(self.chunk, self.above, error, last, begun))
+            raise InvalidInput((Problem(self.source, line, (), message),)) from error
         except (ValueError, OverflowError) as error:  # from chr(), in ruamel's reading of "\U00110000"
             line = self.above + yaml.reader.line + 1
             raise InvalidInput((Problem(self.source, line, (), "no character has this number"),)) from error
-
-    def slip(self, error: MarkedYAMLError, begun: list[CollectionStartEvent]) -> Problem | None:
-        """Return the mistake that is known for such an error, in the line where it is, which may be one above."""
-        if conflict := CONFLICT.search(self.chunk):
-            return self.at(conflict.start(), UNMERGED)
-        problem, mark = str(error.problem), error.problem_mark or error.context_mark
-        if "<stream end>" in problem and begun and begun[-1].flow_style:
-            opening = begun[-1].start_mark
-            not_closed = NOT_CLOSED_BRACKET.format(self.chunk[opening.index])
-            return self.at(opening.index, wording.TEMPLATE if self.is_template(opening) else not_closed)
-        if self.chunk.startswith("${", mark.index - 1):
-            return self.at(mark.index - 1, NOT_QUOTED)
-        if error.context not in STRUCTURE or "\t" in self.chunk[mark.index - 1 : mark.index + 1]:
-            return None
-        begins = error.context_mark if error.context == "while scanning a simple key" else mark
-        starts = [self.chunk.rfind("\n", 0, begins.index) + 1]
-        if "mapping values are not allowed" in problem:  # by what stands above it is the rest of a text
-            starts.append(self.chunk.rfind("\n", 0, len(self.chunk[: starts[-1]].rstrip())) + 1)
-        found = ((pattern.match(self.chunk, start), message) for start in starts for pattern, message in SLIPS)
-        return next(
-            (self.at(match.end(), message.format(match[0], *match.groups())) for match, message in found if match), None
-        )
-
-    def at(self, index: int, message: str) -> Problem:
-        """Return a problem of the text there."""
-        line, column = self.chunk.count("\n", 0, index) + 1, index - self.chunk.rfind("\n", 0, index)
-        return Problem(self.source, self.above + line, (), f"column {column}: {message}")
-
-    def syntax(self, error: MarkedYAMLError, last: Event | None) -> Problem:
-        """Return the parser's error in plain words, where its cause is."""
-        mark = error.problem_mark or error.context_mark
-        message, begun = str(error.problem or error.context), error.context_mark or mark
-        if error.problem and error.context and error.context_mark:
-            message += f" {error.context} from line {self.above + begun.line + 1}"
-        if plain := next((plain for words, plain in IN_PLAIN_WORDS.items() if words in message), ""):
-            message = plain.format(line=self.above + begun.line + 1, character=self.chunk[mark.index : mark.index + 1])
-        before, after = self.chunk[: mark.index].rstrip(" "), self.chunk[mark.index :]
-        if error.context == "while scanning a simple key" and self.is_template(begun):
-            mark, message = begun, wording.TEMPLATE
-        elif self.is_template(mark):
-            message = wording.TEMPLATE
-        elif error.problem == "could not find expected ':'":
-            mark, message = begun, NO_FIELD
-        elif error.problem == "found unexpected end of stream":
-            mark, message = begun, NO_TAB if self.chunk.startswith("\t", begun.index - 1) else NOT_CLOSED
-        elif before.endswith("\t") or after.startswith("\t"):
-            message = NO_TAB
-        elif before.endswith("!"):
-            message = NO_TAG
-        elif isinstance(last, ScalarEvent) and last.style in QUOTES and last.end_mark.index == len(before):
-            is_long, until = last.end_mark.line > last.start_mark.line, self.above + last.end_mark.line + 1
-            mark, message = last.start_mark, CLOSED_LATE.format(until) if is_long else CLOSED_EARLY
-        return Problem(self.source, self.above + mark.line + 1, (), f"column {mark.column + 1}: {message}")
-
-    def is_template(self, mark: Any) -> bool:
-        """Say whether the line at the mark has the braces of a template, but in quotes or a comment."""
-        start = self.chunk.rfind("\n", 0, mark.index) + 1
-        return TEMPLATE.match(self.chunk, start) is not None
 
     def line(self, event: Event) -> int:
         return self.above + int(event.start_mark.line) + 1
@@ -336,7 +234,7 @@ class Reading:
         try:
             if event.style is None:
                 if TAB.match(self.chunk, event.end_mark.index):  # `{a\t:b}` is two values to kubectl and one to others
-                    raise self.stop(event, path, NO_TAB)
+                    raise self.stop(event, path, mistyped.NO_TAB)
                 return scalar.value(text)
             text.encode()
             if lost := LOST.search(text):

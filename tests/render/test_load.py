@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from render import load
+from render import load, mistyped
 from render.model import Document
 
 
@@ -331,7 +331,7 @@ def test_documents_are_found_in_their_order(text):
                 "app.yaml:2: column 5: a space is missing after the colon: write b: …",
                 "app.yaml:6: column 3: a space is missing after the colon: write b: …",
                 "app.yaml:10: column 7: a space is missing after the colon: write c: …",
-                f"app.yaml:14: column 3: {load.NO_FIELD}",
+                f"app.yaml:14: column 3: {mistyped.NO_FIELD}",
             ],
             id="no space after a colon, told of where it is missing",
         ),
@@ -348,8 +348,8 @@ def test_documents_are_found_in_their_order(text):
             [
                 "app.yaml:4: column 3: a block cannot begin with a line of spaces: remove them above",
                 r"app.yaml:6: column 7: \q is no escape: write \\ for a backslash, or the text in single quotes",
-                f"app.yaml:8: column 7: {load.NO_TAB}",
-                f"app.yaml:11: column 4: {load.NO_TAG}",
+                f"app.yaml:8: column 7: {mistyped.NO_TAB}",
+                f"app.yaml:11: column 4: {mistyped.NO_TAG}",
             ],
             id="a line that looks like a slip, where something else is wrong",
         ),
@@ -365,7 +365,7 @@ def test_documents_are_found_in_their_order(text):
         ),
         pytest.param(
             "a:\n<<<<<<< HEAD\n  b: 1\n=======\n  b: 2\n>>>>>>> main\n",
-            [f"app.yaml:2: column 1: {load.UNMERGED}"],
+            [f"app.yaml:2: column 1: {mistyped.UNMERGED}"],
             id="a merge conflict",
         ),
         pytest.param(
@@ -379,7 +379,7 @@ def test_documents_are_found_in_their_order(text):
         ),
         pytest.param(
             "a: {b: ${C}}\n---\na:\n- [b, x${C}]\n",
-            [f"app.yaml:1: column 8: {load.NOT_QUOTED}", f"app.yaml:4: column 8: {load.NOT_QUOTED}"],
+            [f"app.yaml:1: column 8: {mistyped.NOT_QUOTED}", f"app.yaml:4: column 8: {mistyped.NOT_QUOTED}"],
             id="variables of others without quotes",
         ),
         pytest.param(
