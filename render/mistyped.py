@@ -25,7 +25,7 @@ CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: .*)?$", re.MULTILINE)
 UNMERGED = "is left of a merge conflict: keep one side, and remove the lines <<<<<<<, ======= and >>>>>>>"
 SLIPS = (
     (re.compile(r" +(?=---(\s|$))"), "--- separates documents: write it without spaces before it"),
-    (re.compile(r" *(?:- +)*-(?=([A-Za-z]\w*): )"), "a space is missing after the dash: write - {1}: …"),
+    (re.compile(r" *(?:- +)*-(?=([A-Za-z]\w*): )"), f"{wording.NO_SPACE}: write - {{1}}: …"),
     (re.compile(r" *(?:- +)*([A-Za-z][\w.-]*):(?!//)(?=\S)"), "a space is missing after the colon: write {1}: …"),
 )
 """What a line begins with that was meant otherwise, where the text is not YAML."""

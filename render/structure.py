@@ -115,7 +115,7 @@ def _type(_: Any, name: str, value: Any, node: Node) -> Errors:
     if name == "array" and (
         slips := [key for key in value if re.match("-[A-Za-z]", key)] if _is(value, "object") else []
     ):
-        yield ValidationError(f"a space is missing after the dash: write - {slips[0][1:]}: …", path=slips[:1])
+        yield ValidationError(f"{wording.NO_SPACE}: write - {slips[0][1:]}: …", path=slips[:1])
     elif not _is(value, name):
         holds_objects = node.get("items", {}).get("type") == "object"
         better = "" if holds_objects else wording.instead(name, value)

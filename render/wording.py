@@ -87,6 +87,7 @@ PATTERNS = {
 }
 TEMPLATE = "{{ … }} is a template, as of Helm or Jinja: render it first, or write the value"
 UNFILLED = "nothing fills ${…} in here, as Compose or envsubst would: fill it in first, or write the value"
+NO_SPACE = "a space is missing after the dash"
 VARIABLE = re.compile(r"\$\{\w|^\$[A-Za-z_]\w*$")
 QUANTITY = "[KMGTPE]i"
 ABOVE_ZERO = "[1-9]"

@@ -234,7 +234,15 @@ def difference_in_pruning(stored: Json, document: Document, schema: Schema) -> s
 
 def _names(problems: Iterable[Problem], path: str) -> bool:
     """Say whether one of the problems is what the server means by the path."""
-    return any(_means(problem, _normal(dotted(problem.path)), without_login(path)) for problem in problems)
+    return any(
+        _means(problem, _normal(dotted(problem.path)), without_login(path)) or _is_in_a_list(problem, path)
+        for problem in problems
+    )
+
+
+def _is_in_a_list(problem: Problem, path: str) -> bool:
+    """Say whether a list was meant where the path is: what was read in its place is no matter then."""
+    return problem.message.startswith(wording.NO_SPACE) and _is_in(path, _normal(dotted(problem.path[:-1])))
 
 
 def _means(problem: Problem, named: str, path: str) -> bool:
