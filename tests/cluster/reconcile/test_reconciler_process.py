@@ -101,7 +101,11 @@ def test_status_is_a_table_of_apps(once, cluster):
         [cluster.namespace, "shop", "worker", "1/1"],
     ]
     shown = json.loads(once("status", "--output=json", "shop").stdout)
-    assert [(row["component"], row["ready"]) for row in shown] == [("", "True"), ("worker", "1/1")]
+    where = {"namespace": cluster.namespace, "app": "shop"}
+    assert shown == [
+        where | {"ready": "True", "reconcile": "Apply"},
+        where | {"component": "worker", "ready": "True", "readyReplicas": 1, "desiredReplicas": 1},
+    ]
 
 
 @pytest.mark.usefixtures("shop")
