@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import CollectionStartEvent, Event, ScalarEvent
@@ -25,8 +25,8 @@ CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: .*)?$", re.MULTILINE)
 UNMERGED = "is left of a merge conflict: keep one side, and remove the lines <<<<<<<, ======= and >>>>>>>"
 SLIPS = (
     (re.compile(r" +(?=---(\s|$))"), "--- separates documents: write it without spaces before it"),
-    (re.compile(r" *(?:- +)*-(?=([A-Za-z]\w*): )"), f"{wording.NO_SPACE}: write - {{1}}: …"),
-    (re.compile(r" *(?:- +)*([A-Za-z][\w.-]*):(?!//)(?=\S)"), "a space is missing after the colon: write {1}: …"),
+    (re.compile(r" *(?:- +)*-(?=([A-Za-z]\w*): )"), f"{wording.NO_SPACE}: write - {{0}}: …"),
+    (re.compile(r" *(?:- +)*([A-Za-z][\w.-]*):(?!//)(?=\S)"), "a space is missing after the colon: write {0}: …"),
 )
 """What a line begins with that was meant otherwise, where the text is not YAML."""
 STRUCTURE = (
@@ -66,15 +66,18 @@ class Broken(NamedTuple):
     begun: Sequence[CollectionStartEvent]
     """What was not ended yet."""
 
+    def start(self, index: int) -> int:
+        """Return where the line of this place starts."""
+        return self.text.rfind("\n", 0, index) + 1
+
     def at(self, index: int, message: str) -> tuple[int, str]:
         """Return the line of this place, and the message with its column."""
-        line, column = self.text.count("\n", 0, index) + 1, index - self.text.rfind("\n", 0, index)
+        line, column = self.text.count("\n", 0, index) + 1, index - self.start(index) + 1
         return self.above + line, f"column {column}: {message}"
 
-    def is_template(self, mark: Any) -> bool:
-        """Say whether the line at the mark has the braces of a template, but in quotes or a comment."""
-        start = self.text.rfind("\n", 0, mark.index) + 1
-        return TEMPLATE.match(self.text, start) is not None
+    def is_template(self, index: int) -> bool:
+        """Say whether the line of this place has the braces of a template, but in quotes or a comment."""
+        return TEMPLATE.match(self.text, self.start(index)) is not None
 
 
 def fault(broken: Broken) -> tuple[int, str]:
@@ -91,19 +94,17 @@ def slip(broken: Broken) -> tuple[int, str] | None:
     if "<stream end>" in problem and broken.begun and broken.begun[-1].flow_style:
         opening = broken.begun[-1].start_mark
         not_closed = NOT_CLOSED_BRACKET.format(text[opening.index])
-        return broken.at(opening.index, wording.TEMPLATE if broken.is_template(opening) else not_closed)
+        return broken.at(opening.index, wording.TEMPLATE if broken.is_template(opening.index) else not_closed)
     if text.startswith("${", mark.index - 1):
         return broken.at(mark.index - 1, NOT_QUOTED)
     if error.context not in STRUCTURE or "\t" in text[mark.index - 1 : mark.index + 1]:
         return None
     begins = error.context_mark if error.context == "while scanning a simple key" else mark
-    starts = [text.rfind("\n", 0, begins.index) + 1]
+    starts = [broken.start(begins.index)]
     if "mapping values are not allowed" in problem:  # by what stands above it is the rest of a text
-        starts.append(text.rfind("\n", 0, len(text[: starts[-1]].rstrip())) + 1)
+        starts.append(broken.start(len(text[: starts[-1]].rstrip())))
     found = ((pattern.match(text, start), message) for start in starts for pattern, message in SLIPS)
-    return next(
-        (broken.at(match.end(), message.format(match[0], *match.groups())) for match, message in found if match), None
-    )
+    return next((broken.at(match.end(), message.format(*match.groups())) for match, message in found if match), None)
 
 
 def syntax(broken: Broken) -> tuple[int, str]:
@@ -116,9 +117,9 @@ def syntax(broken: Broken) -> tuple[int, str]:
     if plain := next((plain for words, plain in IN_PLAIN_WORDS.items() if words in message), ""):
         message = plain.format(line=broken.above + begun.line + 1, character=text[mark.index : mark.index + 1])
     before, after = text[: mark.index].rstrip(" "), text[mark.index :]
-    if error.context == "while scanning a simple key" and broken.is_template(begun):
+    if error.context == "while scanning a simple key" and broken.is_template(begun.index):
         mark, message = begun, wording.TEMPLATE
-    elif broken.is_template(mark):
+    elif broken.is_template(mark.index):
         message = wording.TEMPLATE
     elif error.problem == "could not find expected ':'":
         mark, message = begun, NO_FIELD
@@ -131,4 +132,4 @@ def syntax(broken: Broken) -> tuple[int, str]:
     elif isinstance(last, ScalarEvent) and last.style in QUOTES and last.end_mark.index == len(before):
         is_long, until = last.end_mark.line > last.start_mark.line, broken.above + last.end_mark.line + 1
         mark, message = last.start_mark, CLOSED_LATE.format(until) if is_long else CLOSED_EARLY
-    return broken.above + mark.line + 1, f"column {mark.column + 1}: {message}"
+    return broken.at(mark.index, message)

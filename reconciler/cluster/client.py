@@ -240,8 +240,8 @@ def from_kubeconfig(path: str | None, context: str | None) -> Access:
         raise errors.NoCluster(f"no cluster: {named} does not exist: {hint}")
     configuration = client.Configuration()
     configuration.connection_pool_maxsize = _CONNECTIONS
-    read = None  # below, what mypy is silenced about: `kubernetes` has no types
-    try:
+    read = None
+    try:  # mypy is silenced below, since what reads a kubeconfig has no types in `kubernetes`
         read = config.kube_config.KubeConfigMerger(path or config.KUBE_CONFIG_DEFAULT_LOCATION).config  # type: ignore[no-untyped-call]
         with _logged() as plugin_failures:
             config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]

@@ -6,9 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import boto3
 import free_ports
 import servers
+
+REGION = "eu-west-1"
+LOGIN = {"aws_access_key_id": "AKID", "aws_secret_access_key": "hunter2"}
 
 
 @contextmanager
@@ -25,3 +30,13 @@ def running(folder: Path, **environment: str) -> Iterator[int]:
             yield port
         finally:
             process.terminate()
+
+
+def client(port: int, service: str = "sqs", region: str = REGION) -> Any:
+    """Return Amazon's own client of a service."""
+    return boto3.client(service, endpoint_url=f"http://{servers.HERE}:{port}", region_name=region, **LOGIN)
+
+
+def url(port: int) -> str:
+    """Return where its queues are, as Celery takes it."""
+    return f"sqs://{':'.join(LOGIN.values())}@{servers.HERE}:{port}"

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from urllib.parse import quote
 
 import amazon
-import boto3
 import free_ports
 import pytest
 import servers
@@ -17,8 +16,7 @@ from reconciler.scaling.demand import UNASKED, Demand, Demanded
 from reconciler.scaling.model import Backlog, NotAsked, Policy, Unreadable
 
 TASKS = 20
-REGION = {"region": "eu-west-1"}
-KEY = {"region_name": "eu-west-1", "aws_access_key_id": "AKID", "aws_secret_access_key": "hunter2"}
+REGION = {"region": amazon.REGION}
 LATE = {"task_acks_late": True}
 PATIENT = 3
 THEIRS, MAY_NOT = (
@@ -49,13 +47,13 @@ def port(moto):
 
 @pytest.fixture
 def url(port):
-    return f"sqs://AKID:hunter2@{servers.HERE}:{port}"
+    return amazon.url(port)
 
 
 @pytest.fixture
 def client(port):
     """Return Amazon's own client."""
-    return boto3.client("sqs", endpoint_url=f"http://{servers.HERE}:{port}", **KEY)
+    return amazon.client(port)
 
 
 @pytest.fixture
@@ -132,7 +130,7 @@ def test_queues_that_are_given(url, client, publish, count):
 
 
 def test_a_queue_of_another_region_is_counted_there(url, port, count):
-    there = boto3.client("sqs", endpoint_url=f"http://{servers.HERE}:{port}", **KEY | {"region_name": "us-west-2"})
+    there = amazon.client(port, region="us-west-2")
     at = there.create_queue(QueueName="mail")["QueueUrl"]
     there.send_message(QueueUrl=at, MessageBody="{}")
     assert count(url, "mail") == Backlog(0, 0)
@@ -162,7 +160,7 @@ def test_delayed_messages_have_one_worker_ready_and_not_more(url, client, count)
 
 def test_who_may_not_read_is_told_what_is_needed(moto, count):
     port = moto(INITIAL_NO_AUTH_ACTION_COUNT="2")  # the two that follow
-    iam = boto3.client("iam", endpoint_url=f"http://{servers.HERE}:{port}", **KEY)
+    iam = amazon.client(port, "iam")
     iam.create_user(UserName="shop")
     key = iam.create_access_key(UserName="shop")["AccessKey"]
     address = f"{servers.HERE}:{port}"

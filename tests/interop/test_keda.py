@@ -4,7 +4,6 @@ import ssl
 from urllib.parse import quote
 
 import amazon
-import boto3
 import keda
 import pytest
 import rabbitmq
@@ -26,8 +25,8 @@ FALLS_BACK, FALLS_NOT_BACK = ("True", "FallbackExists"), ("False", "NoFallbackFo
 NOT_CONNECTED = ("FailedGetExternalMetric", "ScaledObjectCheckFailed")
 """What the HPA says of it, and KEDA if it looks into its ScaledObject meanwhile."""
 PATIENCE_SECONDS = 240
-REGION, KEY = "eu-west-1", {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "hunter2"}
-"""Where the queues of Amazon SQS are, and who KEDA is there."""
+KEY = {name.upper(): value for name, value in amazon.LOGIN.items()}
+"""Who KEDA is to Amazon."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -258,18 +257,17 @@ def test_without_amazon_sqs_fallback_holds_after_as_many_failures_as_it_says(sho
 
 def queues_on_sqs(port):
     """Return a client of Amazon's own, and the URLs of the queues a and b, which it has made."""
-    login = {name.lower(): value for name, value in KEY.items()}
-    client = boto3.client("sqs", endpoint_url=f"http://{servers.HERE}:{port}", region_name=REGION, **login)
+    client = amazon.client(port)
     return client, {name: client.create_queue(QueueName=f"shop-{name}")["QueueUrl"] for name in ("a", "b")}
 
 
 def on_sqs(**more):
-    return {"broker_transport_options": {"region": REGION, "queue_name_prefix": "shop-", **more}}
+    return {"broker_transport_options": {"region": amazon.REGION, "queue_name_prefix": "shop-", **more}}
 
 
 def send_on_sqs(port, *queues, **more):
     for name in queues:
-        send(f"sqs://{':'.join(KEY.values())}@{servers.HERE}:{port}", name, 4, **on_sqs(**more))
+        send(amazon.url(port), name, 4, **on_sqs(**more))
 
 
 def take_on_sqs(shop, port, *queues, pods_without=6, **more):

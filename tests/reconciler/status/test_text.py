@@ -80,10 +80,10 @@ def test_lines_are_no_longer_than_asked_for_unless_nothing_is_to_be_cut():
 
 def test_what_is_well_is_green():
     unknown = app("new", workers=[WORKER_STATUS, MAIL_STATUS])
-    lines = table(unknown, app("fine", conditions=ready("True"))).splitlines()
+    lines = table(unknown, *(app(each, conditions=ready(each)) for each in ("True", "False"))).splitlines()
     colours = {"green": "\x1b[32m", "red": "\x1b[31m", "yellow": "\x1b[33m"}
     seen = [next((name for name, code in colours.items() if code in line), "") for line in lines]
-    assert seen == ["", "yellow", "green", "red", "green"]
+    assert seen == ["", "yellow", "green", "red", "green", "red"]
 
 
 def test_the_same_for_programs():
