@@ -112,15 +112,23 @@ def listening(answer=None):
             with suppress(OSError):  # closed: the end
                 while True:
                     client, _ = server.accept()
-                    stack.callback(client.close)
+                    stack.callback(hang_up, client)
                     if answer:
                         client.recv(1 << 16)
                         client.sendall(answer)
 
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
         yield server.getsockname()[1]
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
+        hang_up(server)
+        stack.close()
+        thread.join()  # a client may have come meanwhile, which is hung up on as the stack ends
+
+
+def hang_up(end):
+    """Close a socket, also one that another thread waits for."""
+    with end, suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
 
 
 class Certificate:
