@@ -1,6 +1,7 @@
 """What a hostile CeleryApp gets from the reconciler, which asks its broker: no answer, no bytes of its own, no way."""
 
 import socket
+import ssl
 import threading
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
@@ -135,12 +136,15 @@ ENDLESS = {
 
 
 @contextmanager
-def endless(kind):
+def endless(kind, certificate=None):
     """Yield the URL of a server whose answer does not end, and a queue of how many bytes it got rid of."""
     sent = SimpleQueue()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if certificate:
+        context.load_cert_chain(certificate.path, certificate.key)
 
-    def answer(client):
-        with suppress(OSError), client:
+    def answer(link):
+        with suppress(OSError), context.wrap_socket(link, server_side=True) if certificate else link as client:
             client.recv(1 << 16)
             client.sendall(ENDLESS[kind])
             while True:
@@ -149,19 +153,20 @@ def endless(kind):
 
     with socket.create_server((servers.HERE, 0)) as server:
         threading.Thread(target=lambda: answer(server.accept()[0]), daemon=True).start()
-        yield f"{kind.partition(',')[0]}://{servers.HERE}:{server.getsockname()[1]}/0", sent
+        yield f"{kind.partition(',')[0]}{'s' if certificate else ''}://{servers.HERE}:{server.getsockname()[1]}/0", sent
 
 
 def drained(sent):
     return sum(sent.get() for _ in range(sent.qsize()))
 
 
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("kind", ENDLESS)
-def test_an_answer_without_end_is_cut(kind, read):
+def test_an_answer_without_end_is_cut(kind, secured, read, tmp_path):
     """What a server could send before it was."""
-    with endless(kind) as (url, sent):
-        found = read(url).message  # where each piece takes long to read, the time is over first
-        assert found in {f"{url}: {word}" for word in (faults.TOO_MUCH, f"no answer within {PATIENT} s")}
+    tls = {("ssl_" if kind.startswith("redis") else "") + "cert_reqs": ssl.CERT_NONE} if secured else None
+    with endless(kind, servers.Certificate(tmp_path) if secured else None) as (url, sent):
+        assert read(url, tls=tls, patient=120).message == f"{url}: {faults.TOO_MUCH}"
     assert drained(sent) < 64 << 20
 
 

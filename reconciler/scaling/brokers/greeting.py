@@ -33,8 +33,7 @@ class Connection(kombu.Connection):  # type: ignore[misc]
     def get_transport_cls(self) -> Any:
         """Return how kombu would connect, but so."""
         found = super().get_transport_cls()
-        ours = {redis.Transport: _Transport, redis.SentinelTransport: _SentinelTransport, pyamqp.Transport: _OnRabbitMQ}
-        return ours.get(found, found)
+        return _OURS.get(found, found)
 
 
 class _Link:
@@ -114,3 +113,15 @@ class _RabbitMQ(pyamqp.Connection):  # type: ignore[misc]
 
 class _OnRabbitMQ(pyamqp.Transport):  # type: ignore[misc]
     Connection = _RabbitMQ
+
+
+class _OnRabbitMQWithTLS(pyamqp.SSLTransport):  # type: ignore[misc]
+    Connection = _RabbitMQ
+
+
+_OURS = {
+    redis.Transport: _Transport,
+    redis.SentinelTransport: _SentinelTransport,
+    pyamqp.Transport: _OnRabbitMQ,
+    pyamqp.SSLTransport: _OnRabbitMQWithTLS,
+}
