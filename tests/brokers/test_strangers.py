@@ -1,5 +1,6 @@
 """What a hostile CeleryApp gets from the reconciler, which asks its broker: no answer, no bytes of its own, no way."""
 
+import gc
 import socket
 import ssl
 import threading
@@ -91,6 +92,43 @@ def test_no_word_of_a_server_is_said(scheme, banner, first, read, caplog, capfd)
         found = read(url, options).message
     assert is_ours(found, url), found
     assert WORD not in "".join((*capfd.readouterr(), caplog.text))
+
+
+def open_to(port):
+    """Return the sockets of this process that lead there, garbage among them."""
+    sockets = [each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() != -1]
+    found = []
+    for each in sockets:
+        with suppress(OSError):  # it listens only
+            found += [each] if each.getpeername()[1:2] == (port,) else []
+    return found
+
+
+@pytest.fixture
+def leaving_garbage():
+    """Let nothing be closed but by name."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("leaving_garbage")
+@pytest.mark.parametrize("tls", [None, {"ssl_ciphers": 1}, {"ciphers": 1}, {"keyfile": []}, {"ssl_ca_certs": {}}])
+@pytest.mark.parametrize("banner", ["ssh", "a key of another kind"])
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp", "amqps", "sentinel"])
+def test_a_look_that_fails_leaves_nothing_open(scheme, banner, tls, read):
+    with recording(BANNERS[banner].encode(), first=True) as (port, _):
+        assert isinstance(read(f"{scheme}://{servers.HERE}:{port}/0", {"master_name": "shop"}, tls), Unreadable)
+        servers.until(lambda: not open_to(port), "the end of what it opened")
+
+
+@pytest.mark.usefixtures("leaving_garbage")
+def test_a_look_that_fails_behind_tls_leaves_nothing_open(read, tmp_path):
+    certificate = servers.Certificate(tmp_path)
+    frame_without_end = b"\x01" + bytes(7)
+    with recording(frame_without_end, first=True) as (behind, _), servers.tls(behind, certificate) as port:
+        assert isinstance(read(f"amqps://{servers.HERE}:{port}//", tls={"cert_reqs": ssl.CERT_NONE}), Unreadable)
+        servers.until(lambda: not open_to(port), "the end of what it opened")
 
 
 def written(port):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Self
 
-from reconciler.scaling.brokers import faults
+from reconciler.scaling.brokers import faults, hosts
 from reconciler.scaling.model import Unreadable
 from render import naming
 from render.in_pod import celery_connection
@@ -190,6 +190,7 @@ def close(broker: Broker, connection: Any) -> None:
     """Close a connection, and what a failure to open it has left."""
     transport = connection.transport
     connection.close()
+    hosts.hang_up()
     if broker.is_redis:  # a channel that could not be opened keeps kombu's epoll until the next garbage collection
         transport.cycle.poller.close()
 

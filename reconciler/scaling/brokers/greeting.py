@@ -91,6 +91,15 @@ class _SentinelTransport(redis.SentinelTransport):  # type: ignore[misc]
 
 
 class _RabbitMQ(pyamqp.Connection):  # type: ignore[misc]
+    def connect(self, callback: Any = None) -> Any:
+        """Connect, or leave nothing open: amqp closes its socket after errors of the network alone."""
+        try:
+            return super().connect(callback)
+        except BaseException:
+            if self._transport and self._transport.sock:
+                self._transport.sock.close()
+            raise
+
     def Transport(self, *arguments: Any, **options: Any) -> Any:  # noqa: N802 (its name in amqp)
         """Return what reads and writes."""
         transport = super().Transport(*arguments, **options)

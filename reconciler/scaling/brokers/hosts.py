@@ -111,13 +111,15 @@ class _Watch:
 
     def __init__(self, hosts: Hosts) -> None:
         self.hosts, self.name, self.denied, self.read = hosts, "", False, 0
+        self.links = list[socket.socket]()
 
     def told(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.getaddrinfo":
             self.name = _text(arguments[0])
             self._judge(allowed=self.hosts.allow_name(self.name))
         else:
-            address = arguments[1]
+            link, address = arguments
+            self.links.append(link)
             is_internet = isinstance(address, tuple) and isinstance(address[0], str)  # and no path of a Unix socket
             self._judge(allowed=is_internet and self.hosts.allow(self.name or address[0], address[0]))
 
@@ -156,6 +158,13 @@ _READ = _Read()
 def was_denied() -> bool:
     """Say whether this thread has wanted to connect to what it may not: clients swallow that, and go on."""
     return bool((watch := getattr(_HERE, "watch", None)) and watch.denied)
+
+
+def hang_up() -> None:
+    """Close what this thread has connected to. Where TLS cannot begin, by its options, the clients leave that open."""
+    if watch := getattr(_HERE, "watch", None):
+        while watch.links:
+            watch.links.pop().close()
 
 
 def received(count: int) -> None:
