@@ -1,6 +1,7 @@
 """Hostile apps made at random: what they write, and what the server answers that they chose. `make fuzz-inputs`."""
 
 import argparse
+import gc
 import logging
 import random
 import re
@@ -8,6 +9,7 @@ import secrets
 import socket
 import sys
 import threading
+import warnings
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
@@ -205,8 +207,16 @@ def crew(chance, port):
     return Crew("shop", Group("mail", None, queues, url(chance, port), settings), frozenset({"mail-1"}))
 
 
+@contextmanager
+def left_open():
+    """Yield a list of what Python will have closed for us: what it warns of as it does so."""
+    with warnings.catch_warnings(record=True, action="always", category=ResourceWarning) as found:
+        yield found
+        gc.collect()
+
+
 def look(chance, count):
-    """Yield what went wrong as that many apps were looked at, 20 at a time: in words, on the wire and in the logs."""
+    """Yield what went wrong as apps were looked at, 20 at a time: in words, on the wire, in logs, and after."""
     log = StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
@@ -214,14 +224,17 @@ def look(chance, count):
         with stranger(lambda: chance.choices(ANSWERS, k=chance.randint(0, 4))) as (port, heard):
             for _ in range(0, count, 20):
                 crews = {number: crew(chance, port) for number in range(20)}
-                demand = Demand(None, servers.HOSTS, SECONDS)
-                for number, found in demand.of(crews).items():
+                with left_open() as left:
+                    demand = Demand(None, servers.HOSTS, SECONDS)
+                    answers = demand.of(crews)
+                    demand.close()
+                yield from (f"{each.message}, by one of {[*crews.values()]}" for each in left)
+                for number, found in answers.items():
                     said = found.backlog if isinstance(found.backlog, Backlog) else found.backlog.message
                     if WORD in str(found):
                         yield f"{crews[number].group.url!r}: says {found}"
                     elif isinstance(said, str) and not any(word in said for word in REFUSALS):
                         yield f"{crews[number].group.url!r}: is not of our words: {said}"
-                demand.close()
         while not heard.empty():
             first = heard.get()
             if not OPENINGS.fullmatch(first) or re.search(rb"(^|[\r\n])" + MINE.encode(), first):

@@ -104,6 +104,16 @@ def open_to(port):
     return found
 
 
+CANNOT_BEGIN = [
+    {"ssl_ciphers": 1},
+    {"ciphers": 1},
+    {"keyfile": []},
+    {"ssl_ca_certs": {}},
+    {"server_hostname": "é" * 99},
+]
+"""TLS options that are found wrong once there is a connection: by the last, once TLS has taken it over."""
+
+
 @pytest.fixture
 def leaving_garbage():
     """Let nothing be closed but by name."""
@@ -113,7 +123,7 @@ def leaving_garbage():
 
 
 @pytest.mark.usefixtures("leaving_garbage")
-@pytest.mark.parametrize("tls", [None, {"ssl_ciphers": 1}, {"ciphers": 1}, {"keyfile": []}, {"ssl_ca_certs": {}}])
+@pytest.mark.parametrize("tls", [None, *CANNOT_BEGIN])
 @pytest.mark.parametrize("banner", ["ssh", "a key of another kind"])
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp", "amqps", "sentinel"])
 def test_a_look_that_fails_leaves_nothing_open(scheme, banner, tls, read):
@@ -156,6 +166,12 @@ def test_a_memcached_hears_no_line_of_an_app_s(number, read):
         assert isinstance(read(url, options), Unreadable)
     lines = b"".join(heard).replace(b"\r", b"\n").split(b"\n")
     assert not any(line.startswith((b"set pwned", LINE.encode())) for line in lines), heard
+
+
+@pytest.mark.parametrize("name", ["set pwned", True, -1, ["shop"]])
+def test_the_name_of_a_certificate_is_a_host_s(name, read):
+    told = read(f"amqps://{servers.HERE}:1//", tls={"server_hostname": name})
+    assert told.message.endswith("server_hostname is no host's name")
 
 
 def test_the_name_of_a_certificate_begins_no_line(read):

@@ -116,7 +116,8 @@ class Broker:
             yield "its URL, password or options contain a control character, such as a line end: remove it"
         if any(_CODE in part.query for part in self.parts):
             yield f"{_CODE} is not supported"
-        if not _HOST.fullmatch(str(self.tls.get("server_hostname") or "") if isinstance(self.tls, Mapping) else ""):
+        name = (self.tls.get("server_hostname") or "") if isinstance(self.tls, Mapping) else ""
+        if not (isinstance(name, str) and _HOST.fullmatch(name)):
             yield "server_hostname is no host's name"
 
     def __str__(self) -> str:

@@ -30,6 +30,7 @@ _LINK = ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10")
 NEAR: tuple[Network, ...] = tuple(map(ip_network, (*_METADATA, *_LINK, "0.0.0.0/8", "::/128")))
 """What is connected to only if it is listed as a network."""
 _NAT64 = ip_network("64:ff9b::/96")
+_EVENTS = frozenset({"socket.__new__", "socket.getaddrinfo", "socket.connect"})
 _HERE = threading.local()
 MOST_BYTES = 32 << 20
 """That a server may answer in one look, half of it values (backlog.MOST_READ): all of it could be in memory at once."""
@@ -111,15 +112,16 @@ class _Watch:
 
     def __init__(self, hosts: Hosts) -> None:
         self.hosts, self.name, self.denied, self.read = hosts, "", False, 0
-        self.links = list[socket.socket]()
+        self.sockets = list[socket.socket]()
 
     def told(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.getaddrinfo":
+        if event == "socket.__new__":
+            self.sockets.append(arguments[0])
+        elif event == "socket.getaddrinfo":
             self.name = _text(arguments[0])
             self._judge(allowed=self.hosts.allow_name(self.name))
         else:
-            link, address = arguments
-            self.links.append(link)
+            _, address = arguments
             is_internet = isinstance(address, tuple) and isinstance(address[0], str)  # and no path of a Unix socket
             self._judge(allowed=is_internet and self.hosts.allow(self.name or address[0], address[0]))
 
@@ -161,10 +163,14 @@ def was_denied() -> bool:
 
 
 def hang_up() -> None:
-    """Close what this thread has connected to. Where TLS cannot begin, by its options, the clients leave that open."""
+    """Close the sockets that this thread has made. Where TLS cannot begin, by its options, the clients leave them open.
+
+    TLS is a socket of its own, that takes over the other's connection.
+    """
     if watch := getattr(_HERE, "watch", None):
-        while watch.links:
-            watch.links.pop().close()
+        while watch.sockets:
+            if (each := watch.sockets.pop()).fileno() != -1:  # one that could not be made cannot be closed either
+                each.close()
 
 
 def received(count: int) -> None:
@@ -178,7 +184,7 @@ def received(count: int) -> None:
 @cache
 def _listen() -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("socket.connect", "socket.getaddrinfo") and (watch := getattr(_HERE, "watch", None)):
+        if event in _EVENTS and (watch := getattr(_HERE, "watch", None)):
             watch.told(event, arguments)
 
     sys.addaudithook(hook)  # which cannot be taken away again
